@@ -1,0 +1,311 @@
+"""One settings object: environment variables with the prefix `SMARTGRID_`, then a TOML file, then defaults.
+
+`SMARTGRID_CONFIG` names the TOML file (default: `smartgrid.toml` in the project folder, if it is there). Nested
+values are written `SMARTGRID_SOURCE__KIND=csv` in the environment and `[source]` tables in TOML. Every wrong value is
+reported at once.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from smartgrid.errors import ConfigurationError
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+LoadUnit = Literal["W", "kW", "MW", "GW", "Wh", "kWh", "MWh", "GWh"]
+TemperatureUnit = Literal["C", "F", "K"]
+
+
+class Columns(BaseModel):
+    """Which column of the source holds which field. None: the source has no such column."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    time: str = Field("time", description="column with the start of each interval")
+    zone: str | None = Field(None, description="column with the zone; None: one zone, named by `source.zone`")
+    load: str | None = Field("load_kw", description="column with the load; None with `wide = true`")
+    temperature: str | None = Field(None, description="column with the measured temperature")
+    temperature_forecast: str | None = Field(None, description="column with the day-ahead temperature forecast")
+    available_at: str | None = Field(None, description="column with the time at which a reading became known")
+
+
+class Units(BaseModel):
+    """Units of the source. Energy units (Wh, kWh, ...) mean energy per interval and become mean power."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    load: LoadUnit = Field("kW", description="unit of the load column")
+    temperature: TemperatureUnit = Field("C", description="unit of the temperature columns")
+
+
+class Source(BaseModel):
+    """Where measurements come from, and how their columns map to fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["gefcom2012", "bigdeal2022", "files", "csv", "parquet", "sql", "http"] = Field(
+        "gefcom2012", description="csv and parquet are the same as files, limited to that suffix"
+    )
+    path: Path | None = Field(None, description="files: a file or a folder of CSV or Parquet files")
+    url: SecretStr | None = Field(None, description="sql: SQLAlchemy URL; http: endpoint that answers JSON")
+    query: str | None = Field(None, description="sql: a query; may use :start and :end (UTC)")
+    records: str = Field("", description="http: dotted path to the list of records in the answer; empty: the answer")
+    token: SecretStr | None = Field(None, description="http: bearer token")
+    zone: str = Field("GRID", description="name of the zone where the source has no zone column")
+    wide: bool = Field(False, description="one load column per zone: every unmapped numeric column is a zone")
+    timezone: str = Field("UTC", description="time zone of times without offset; daylight saving is handled")
+    interval_minutes: int = Field(60, ge=5, le=60, description="length of a measurement interval")
+    time_format: str | None = Field(None, description="strptime format where times are not ISO 8601")
+    time_is_interval_end: bool = Field(False, description="times mark the end of the interval instead of its start")
+    decimal_comma: bool = Field(False, description="csv: numbers are written 1.234,5")
+    separator: str = Field(",", min_length=1, max_length=1, description="csv: column separator")
+    columns: Columns = Field(default_factory=Columns)
+    units: Units = Field(default_factory=Units)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        return known_timezone(value)
+
+
+class Limits(BaseModel):
+    """Thresholds of the validation. Defaults suit hourly zone loads; docs/validation.md explains each."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    flat_line_h: int = Field(6, ge=2, description="identical readings over this many hours are a stuck meter")
+    step_change_ratio: float = Field(1.8, gt=1, description="warn when the daily mean changes by this factor and stays")
+    spike_ratio: float = Field(5.0, gt=1, description="reject a lone reading this many times its neighbours")
+    temperature_jump_c: float = Field(20.0, gt=0, description="reject a lone temperature this far from its neighbours")
+    completeness: float = Field(0.9, ge=0, le=1, description="warn when a zone-day has a smaller share of its readings")
+    stop_rejected_share: float = Field(0.5, gt=0, le=1, description="stop when more of a batch is rejected")
+
+
+class Training(BaseModel):
+    """Defaults of `retrain_load_forecast`; its form overrides them per run."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    trainers: list[str] = Field(default_factory=lambda: ["per_hour_ridge", "tpot"], min_length=1)
+    budget_s: int = Field(60, ge=1, le=86_400, description="wall-clock seconds of search for each trainer that searches")
+    history_days: int = Field(1400, ge=60, description="days of history before the backtest window")
+    backtest_days: int = Field(56, ge=7, description="days of the rolling-origin backtest")
+    memory_limit_mb: int = Field(6000, ge=512, description="address-space limit of one trainer process")
+    seed: int = Field(20120101, description="seed of everything random")
+
+
+class Settings(BaseSettings):
+    """All settings. `smartgrid config show` prints them with secrets hidden."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SMARTGRID_", env_nested_delimiter="__", extra="forbid", populate_by_name=True, frozen=True
+    )
+
+    home: Path = Field(PROJECT_ROOT / "var", description="everything made at run time")
+    timezone: str | None = Field(None, description="local time of the grid for days and hours; default source.timezone")
+    holidays: str | None = Field(None, description="country, or country-subdivision, of public holidays: US, DE-BW")
+    source: Source = Field(default_factory=Source)
+    limits: Limits = Field(default_factory=Limits)
+    training: Training = Field(default_factory=Training)
+
+    clock: Literal["replay", "wall"] = Field("replay", description="replay: data time advances per ingest run")
+    replay_start: datetime | None = Field(
+        None, description="history is loaded up to here; default: 2007-12-01 for gefcom2012, else the end of the data"
+    )
+    replay_step_h: int = Field(24, ge=1, description="hours of data per ingest run after that")
+
+    lake_url: str | None = Field(None, description="folder or fsspec URL of the lake; default HOME/lake")
+    store_url: SecretStr | None = Field(None, description="SQLAlchemy URL of the results store; default SQLite in HOME")
+    airflow_database_url: SecretStr | None = Field(None, description="Airflow metadata; default SQLite in HOME")
+    mlflow_database_url: SecretStr | None = Field(None, description="MLflow backend; default SQLite in HOME")
+    mlflow_tracking_uri: str | None = Field(
+        None,
+        validation_alias=AliasChoices("SMARTGRID_MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_URI", "mlflow_tracking_uri"),
+        description="tracking server; default the local one",
+    )
+
+    model_name: str = Field("smartgrid-load-forecasting", pattern=r"^[A-Za-z0-9_-]+$")
+    model_repository: Path | None = Field(None, description="base folder of served models; default HOME/models")
+    serving_rest_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("SMARTGRID_SERVING_REST_URL", "TENSORFLOW_SERVING_URL", "serving_rest_url"),
+        description="REST address of TensorFlow Serving; default the local server",
+    )
+    serving_grpc_target: str | None = Field(None, description="gRPC address; default the local server")
+
+    step_runner: Literal["process", "docker"] = Field("process", description="how Airflow runs a step")
+    step_python: Path = Field(PROJECT_ROOT / ".venv-ml/bin/python", description="Python of the step processes")
+    step_image: str = Field("smartgrid-ml:latest", description="image of the steps with step_runner=docker")
+    ingest_schedule: str | None = Field("0 * * * *", description="cron of ingest_measurements; empty: manual only")
+
+    airflow_port: Port = 8080
+    airflow_worker_log_port: Port = 8793
+    airflow_triggerer_log_port: Port = 8794
+    mlflow_port: Port = 5000
+    serving_rest_port: Port = 8501
+    serving_grpc_port: Port = 8500
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str | None) -> str | None:
+        return None if value is None else known_timezone(value)
+
+    @field_validator("home", "model_repository", "step_python")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else Path(os.path.abspath(value.expanduser()))
+
+    @field_validator("replay_start")
+    @classmethod
+    def _aware(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("needs a time zone, e.g. 2007-12-01T00:00:00-05:00")
+        return value
+
+    @field_validator("ingest_schedule")
+    @classmethod
+    def _blank_is_none(cls, value: str | None) -> str | None:
+        return value or None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
+        path = config_path()
+        if path is not None:
+            sources.append(TomlConfigSettingsSource(settings_cls, toml_file=path))
+        return tuple(sources)
+
+    # What follows from the rest, so that no caller repeats a default.
+
+    @property
+    def grid_timezone(self) -> ZoneInfo:
+        """Local time of the grid: days start at its midnight."""
+        return ZoneInfo(self.timezone or self.source_timezone)
+
+    @property
+    def source_timezone(self) -> str:
+        """Time zone of source times without offset. The embedded data keep standard time all year."""
+        if self.source.kind in ("gefcom2012", "bigdeal2022") and "timezone" not in self.source.model_fields_set:
+            return "Etc/GMT+5"
+        return self.source.timezone
+
+    @property
+    def holiday_calendar(self) -> str | None:
+        """Holiday calendar; the embedded data are of US utilities."""
+        embedded = self.source.kind in ("gefcom2012", "bigdeal2022")
+        return self.holidays or ("US" if embedded else None)
+
+    @property
+    def lake_root(self) -> str:
+        return self.lake_url or str(self.home / "lake")
+
+    @property
+    def store_dsn(self) -> str:
+        return self.store_url.get_secret_value() if self.store_url else f"sqlite:///{self.home / 'store.db'}"
+
+    @property
+    def tracking_uri(self) -> str:
+        return self.mlflow_tracking_uri or f"http://127.0.0.1:{self.mlflow_port}"
+
+    @property
+    def model_base_path(self) -> Path:
+        """Folder of the versions of the served model."""
+        return (self.model_repository or self.home / "models") / self.model_name
+
+    @property
+    def rest_url(self) -> str:
+        return (self.serving_rest_url or f"http://127.0.0.1:{self.serving_rest_port}").rstrip("/")
+
+    @property
+    def grpc_target(self) -> str:
+        return self.serving_grpc_target or f"127.0.0.1:{self.serving_grpc_port}"
+
+
+def known_timezone(value: str) -> str:
+    """Return `value` if it names an IANA time zone, else raise ValueError."""
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"unknown time zone {value!r}; use an IANA name such as Europe/Paris") from None
+    return value
+
+
+def config_path() -> Path | None:
+    """The TOML file in force, or None."""
+    named = os.environ.get("SMARTGRID_CONFIG")
+    if named:
+        return Path(named).expanduser()
+    default = PROJECT_ROOT / "smartgrid.toml"
+    return default if default.exists() else None
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings anew.
+
+    Raises:
+        ConfigurationError: with one line per wrong value, unknown names of the environment included.
+    """
+    problems: list[str] = []
+    path = config_path()
+    if path is not None:
+        if not path.is_file():
+            raise ConfigurationError([f"SMARTGRID_CONFIG: no such file {path}"])
+        try:
+            tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigurationError([f"{path}: not valid TOML: {error}"]) from None
+    problems.extend(_unknown_variables())
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_input=False):
+            where = ".".join(str(part) for part in detail["loc"])
+            name = "SMARTGRID_" + where.replace(".", "__").upper() if where else "settings"
+            problems.append(f"{name} ({where}): {detail['msg'].removeprefix('Value error, ')}")
+        raise ConfigurationError(problems) from None
+    if problems:
+        raise ConfigurationError(problems)
+    return settings
+
+
+def _unknown_variables() -> list[str]:
+    """A misspelt variable would be ignored in silence: name it."""
+    known = {f"SMARTGRID_{name}".upper() for name in Settings.model_fields} | {"SMARTGRID_CONFIG"}
+    nested = tuple(f"SMARTGRID_{name}__".upper() for name in ("source", "limits", "training"))
+    return [
+        f"{name}: no such setting; `smartgrid config show` lists them"
+        for name in sorted(os.environ)
+        if name.startswith("SMARTGRID_") and name not in known and not name.startswith(nested)
+    ]
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process, read once."""
+    return load_settings()

@@ -1,0 +1,71 @@
+"""Every step that Airflow or a person can run: a name, the function behind it, small JSON in and out.
+
+`smartgrid step NAME --arguments '{"...": ...}'` runs one. Each is idempotent, so that a retry is always safe.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from smartgrid.errors import SmartGridError
+
+Json = dict[str, Any]
+
+STEPS: dict[str, str] = {
+    "ingest.plan": "smartgrid.ingest.steps:plan",
+    "ingest.ingest": "smartgrid.ingest.steps:ingest",
+    "quality.validate": "smartgrid.quality.steps:validate",
+    "automl.snapshot": "smartgrid.automl.steps:snapshot",
+    "automl.train": "smartgrid.automl.steps:train",
+    "automl.judge": "smartgrid.automl.steps:judge",
+    "registry.register": "smartgrid.registry.steps:register",
+    "rollout.publish": "smartgrid.rollout.steps:publish",
+    "forecasting.forecast": "smartgrid.forecasting.steps:forecast",
+}
+
+
+class UnknownStep(SmartGridError):
+    """No step has this name."""
+
+    exit_code = 2
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"No step {name!r}. Steps: {', '.join(sorted(STEPS))}.")
+
+
+class BadStepArguments(SmartGridError):
+    """The arguments do not fit the step."""
+
+    exit_code = 2
+
+    def __init__(self, name: str, problem: str, signature: str) -> None:
+        self.name, self.problem, self.signature = name, problem, signature
+        super().__init__(f"Step {name}: {problem}. It takes {signature}.")
+
+
+def run_step(name: str, arguments: Json) -> Json:
+    """Run the step `name` with keyword `arguments` and return its JSON result.
+
+    Raises:
+        UnknownStep, BadStepArguments, or whatever the step itself raises.
+    """
+    function = _resolve(name)
+    signature = inspect.signature(function)
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        raise BadStepArguments(name, str(error), str(signature)) from None
+    return function(**arguments)
+
+
+def _resolve(name: str) -> Callable[..., Json]:
+    target = STEPS.get(name)
+    if target is None:
+        raise UnknownStep(name)
+    module, _, attribute = target.partition(":")
+    function: Callable[..., Json] = getattr(importlib.import_module(module), attribute)
+    return function
