@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -29,7 +30,7 @@ config_app = typer.Typer(help="Settings.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 
 # Commands that run without the ML environment; everything else re-executes itself there.
-LIGHT = {"config", "platform", "store", "--help", "-h"}
+LIGHT = {"config", "platform", "store"}
 # Rooms with commands: module -> what it registers with `register(app)`.
 ROOMS = (
     "smartgrid.ingest.commands",
@@ -93,9 +94,17 @@ def step(
 
 def main() -> None:
     """Entry point: errors of the family end with a message and their exit code, not with a traceback."""
+    # Our own lines from INFO, the libraries' from WARNING: Great Expectations alone writes fifty otherwise.
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("smartgrid").setLevel(logging.INFO)
     try:
-        _hand_over_to_ml_environment()
+        command = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), "--help")
+        _hand_over_to_ml_environment(command)
         for room in ROOMS:
+            if command in LIGHT and room != f"smartgrid.{command}.commands":
+                continue  # the other rooms may need what this environment lacks
             if importlib.util.find_spec(room) is not None:
                 importlib.import_module(room).register(app)
         app()
@@ -104,14 +113,14 @@ def main() -> None:
         sys.exit(error.exit_code)
 
 
-def _hand_over_to_ml_environment() -> None:
-    command = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), "--help")
+def _hand_over_to_ml_environment(command: str) -> None:
     if command in LIGHT or importlib.util.find_spec("sklearn") is not None:
         return
     from smartgrid.settings import get_settings
 
     python = get_settings().step_python
-    if not python.exists():
+    # The second: without the libraries it would start itself again and again.
+    if not python.exists() or python == Path(sys.executable):
         raise EnvironmentMissing(python)
     os.execv(python, [str(python), "-m", "smartgrid", *sys.argv[1:]])  # noqa: S606 - replaces this process on purpose
 
@@ -119,6 +128,11 @@ def _hand_over_to_ml_environment() -> None:
 class EnvironmentMissing(SmartGridError):
     """The ML environment is not installed."""
 
+    exit_code = 2
+
     def __init__(self, python: Path) -> None:
         self.python = python
-        super().__init__(f"{python} does not exist. Run `make setup`, or point SMARTGRID_STEP_PYTHON at a Python.")
+        problem = "has no scikit-learn" if python.exists() else "does not exist"
+        super().__init__(
+            f"{python} {problem}. Run `make setup`, or point SMARTGRID_STEP_PYTHON at the Python of the ML environment."
+        )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -60,9 +60,12 @@ def advance_to(moment: datetime, settings: Settings | None = None) -> datetime:
         moment = max(moment, now(settings))
     path = _path(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".clock-")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+    # Not mkstemp: its files are for their owner only, and containers read them as another user.
+    temporary = path.parent / f".clock-{uuid.uuid4().hex}"
+    with temporary.open("x", encoding="utf-8") as file:
         json.dump({"now": moment.astimezone(UTC).isoformat()}, file)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(temporary, path)
     return moment.astimezone(UTC)
 

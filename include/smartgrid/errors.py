@@ -8,7 +8,11 @@ from __future__ import annotations
 
 
 class SmartGridError(Exception):
-    """Root of the family. `exit_code` is what the command line ends with."""
+    """Root of the family.
+
+    `exit_code` is what the command line ends with. Pipelines retry 1; they do not retry 2 (wrong settings or
+    arguments) and 3 (a verdict that a retry would only hide).
+    """
 
     exit_code: int = 1
 

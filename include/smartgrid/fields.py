@@ -77,7 +77,5 @@ def fields_markdown() -> str:
         high = "" if field.maximum is None else f"{field.maximum:g}"
         plausible = f"{low} to {high}" if low or high else "any"
         required = "yes" if field.required else "no"
-        rows.append(
-            f"| `{field.name}` | {field.unit} | {field.dtype} | {required} | {plausible} | {field.meaning} |"
-        )
+        rows.append(f"| `{field.name}` | {field.unit} | {field.dtype} | {required} | {plausible} | {field.meaning} |")
     return "\n".join(rows) + "\n"

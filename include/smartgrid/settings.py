@@ -78,6 +78,9 @@ class Source(BaseModel):
     time_is_interval_end: bool = Field(False, description="times mark the end of the interval instead of its start")
     decimal_comma: bool = Field(False, description="csv: numbers are written 1.234,5")
     separator: str = Field(",", min_length=1, max_length=1, description="csv: column separator")
+    lookback_h: int = Field(
+        72, ge=0, description="sql, http: hours before each window that are read again for late and corrected readings"
+    )
     columns: Columns = Field(default_factory=Columns)
     units: Units = Field(default_factory=Units)
 
@@ -98,6 +101,7 @@ class Limits(BaseModel):
     temperature_jump_c: float = Field(20.0, gt=0, description="reject a lone temperature this far from its neighbours")
     completeness: float = Field(0.9, ge=0, le=1, description="warn when a zone-day has a smaller share of its readings")
     stop_rejected_share: float = Field(0.5, gt=0, le=1, description="stop when more of a batch is rejected")
+    allow_negative_load: bool = Field(False, description="feeders with local generation may feed back")
 
 
 class Training(BaseModel):
@@ -106,8 +110,10 @@ class Training(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     trainers: list[str] = Field(default_factory=lambda: ["per_hour_ridge", "tpot"], min_length=1)
-    budget_s: int = Field(60, ge=1, le=86_400, description="wall-clock seconds of search for each trainer that searches")
-    history_days: int = Field(1400, ge=60, description="days of history before the backtest window")
+    budget_s: int = Field(
+        60, ge=1, le=86_400, description="wall-clock seconds of search for each trainer that searches"
+    )
+    history_days: int = Field(1100, ge=60, description="days of history before the backtest window")
     backtest_days: int = Field(56, ge=7, description="days of the rolling-origin backtest")
     memory_limit_mb: int = Field(6000, ge=512, description="address-space limit of one trainer process")
     seed: int = Field(20120101, description="seed of everything random")
@@ -129,7 +135,9 @@ class Settings(BaseSettings):
 
     clock: Literal["replay", "wall"] = Field("replay", description="replay: data time advances per ingest run")
     replay_start: datetime | None = Field(
-        None, description="history is loaded up to here; default: 2007-12-01 for gefcom2012, else the end of the data"
+        None,
+        description="history is loaded up to here; default: 2007-12-01 for gefcom2012, 2018-09-03 for bigdeal2022, "
+        "else the last local midnight in the data",
     )
     replay_step_h: int = Field(24, ge=1, description="hours of data per ingest run after that")
 
@@ -155,11 +163,12 @@ class Settings(BaseSettings):
     step_runner: Literal["process", "docker"] = Field("process", description="how Airflow runs a step")
     step_python: Path = Field(PROJECT_ROOT / ".venv-ml/bin/python", description="Python of the step processes")
     step_image: str = Field("smartgrid-ml:latest", description="image of the steps with step_runner=docker")
+    step_volume: str | None = Field(None, description="docker: host folder or volume that holds HOME; default HOME")
+    step_network: str = Field("host", description="docker: network of the step containers")
     ingest_schedule: str | None = Field("0 * * * *", description="cron of ingest_measurements; empty: manual only")
 
     airflow_port: Port = 8080
     airflow_worker_log_port: Port = 8793
-    airflow_triggerer_log_port: Port = 8794
     mlflow_port: Port = 5000
     serving_rest_port: Port = 8501
     serving_grpc_port: Port = 8500

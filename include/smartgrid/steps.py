@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from smartgrid.errors import SmartGridError
+from smartgrid.errors import NothingToDo, SmartGridError
 
 Json = dict[str, Any]
 
@@ -48,7 +48,7 @@ class BadStepArguments(SmartGridError):
 
 
 def run_step(name: str, arguments: Json) -> Json:
-    """Run the step `name` with keyword `arguments` and return its JSON result.
+    """Run the step `name` with keyword `arguments` and return its JSON result, `{"skipped": reason}` without work.
 
     Raises:
         UnknownStep, BadStepArguments, or whatever the step itself raises.
@@ -59,7 +59,10 @@ def run_step(name: str, arguments: Json) -> Json:
         signature.bind(**arguments)
     except TypeError as error:
         raise BadStepArguments(name, str(error), str(signature)) from None
-    return function(**arguments)
+    try:
+        return function(**arguments)
+    except NothingToDo as nothing:
+        return {"skipped": nothing.reason}
 
 
 def _resolve(name: str) -> Callable[..., Json]:

@@ -25,7 +25,7 @@ class ChecksumMismatch(SmartGridError):
 
 
 class DatasetRef(BaseModel):
-    """Reference to a dataset: `uri`, `sha256` of its content, number of `rows`, `window` of time, `run` that made it."""
+    """Reference to a dataset: `uri`, `sha256` of its content, `rows`, `window` of time, `run` that made it."""
 
     model_config = ConfigDict(frozen=True)
 

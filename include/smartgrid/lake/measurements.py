@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -80,7 +80,7 @@ def span(root: str) -> Window | None:
     first, last = frame["time"].min(), frame["time"].max()
     assert isinstance(first, datetime)
     assert isinstance(last, datetime)
-    return Window(first, last.replace(microsecond=last.microsecond + 1))
+    return Window(first, last + timedelta(microseconds=1))
 
 
 def natural_sorted(names: Iterable[str]) -> list[str]:
@@ -169,5 +169,5 @@ def _read(
     if window is not None:
         frame = frame.filter((pl.col("time") >= window.start) & (pl.col("time") < window.end))
     if as_of is not None:
-        frame = frame.filter(pl.col("available_at") <= as_of)
+        frame = frame.filter(pl.col("available_at") <= as_of.astimezone(UTC))
     return frame.sort("zone", "time")
