@@ -1,1 +1,1 @@
-"""See docs/architecture.md."""
+"""Sources of measurements, landing of batches, replay of recorded data. See docs/your-own-data.md."""
