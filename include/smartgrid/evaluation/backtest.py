@@ -1,0 +1,93 @@
+"""Rolling-origin backtest: refit weekly, forecast every day from its own midnight, see nothing later.
+
+Tashman, "Out-of-sample tests of forecasting accuracy", International Journal of Forecasting 16(4), 2000.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from smartgrid.features.frame import FeatureFrame
+
+SYSTEM = "SYSTEM"
+WEEKLY, FOUR_WEEKLY = 7, 28
+WEEKLY_MAX_FIT_S = 5.0
+NAIVES = ("daily_naive", "weekly_naive")
+
+
+class _Model(Protocol):
+    def predict(self, X: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]: ...
+
+
+class _Recipe(Protocol):
+    def fit(self, frame: FeatureFrame) -> _Model: ...
+
+
+def rolling_origin(
+    recipe: _Recipe,
+    frame: FeatureFrame,
+    start: np.datetime64,
+    end: np.datetime64,
+    *,
+    refit_days: int | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> pl.DataFrame:
+    """Forecasts of the rows issued in [start, end).
+
+    The recipe is fitted anew every `refit_days` on rows whose target time lies before the origin. By default that is
+    weekly, or every four weeks where the first fit shows that weekly would take too long.
+
+    Returns:
+        zone, target_time, issue_time, actual_kw (NaN: not measured), predicted_kw.
+    """
+    parts = []
+    origin = start
+    while origin < end:
+        before = time.monotonic()
+        model = recipe.fit(frame.where(frame.target_time < origin))
+        if refit_days is None:
+            refit_days = WEEKLY if time.monotonic() - before <= WEEKLY_MAX_FIT_S else FOUR_WEEKLY
+        following = min(origin + np.timedelta64(refit_days, "D"), end)
+        rows = frame.between(origin, following)
+        parts.append(forecast_table(rows, model.predict(rows.X)))
+        progress(f"backtest origin {origin.astype('datetime64[D]')} done")
+        origin = following
+    return pl.concat(parts)
+
+
+def naive(frame: FeatureFrame, start: np.datetime64, end: np.datetime64, method: str) -> pl.DataFrame:
+    """The same table for `daily_naive` (same hour yesterday) or `weekly_naive` (same hour a week ago)."""
+    rows = frame.between(start, end)
+    lag = rows.column("lag_1d" if method == "daily_naive" else "lag_7d")
+    return forecast_table(rows, lag * rows.column("level_kw"))
+
+
+def forecast_table(rows: FeatureFrame, predicted_kw: npt.NDArray[np.float64]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "zone": rows.zone,
+            "target_time": pl.Series(rows.target_time).dt.replace_time_zone("UTC"),
+            "issue_time": pl.Series(rows.issue_time).dt.replace_time_zone("UTC"),
+            "actual_kw": rows.y_kw,
+            "predicted_kw": predicted_kw,
+        }
+    )
+
+
+def system_total(table: pl.DataFrame) -> pl.DataFrame:
+    """The sum over zones of each target time at which every zone has both sides, as zone `SYSTEM`."""
+    zones = table["zone"].n_unique()
+    return (
+        table.filter(pl.col("actual_kw").is_finite() & pl.col("predicted_kw").is_finite())
+        .group_by("target_time", "issue_time", maintain_order=True)
+        .agg(pl.col("actual_kw").sum(), pl.col("predicted_kw").sum(), pl.len().alias("_zones"))
+        .filter(pl.col("_zones") == zones)
+        .select(pl.lit(SYSTEM).alias("zone"), "target_time", "issue_time", "actual_kw", "predicted_kw")
+        .sort("target_time")
+    )

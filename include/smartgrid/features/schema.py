@@ -1,0 +1,71 @@
+"""The one feature schema of training and serving. It travels inside the SavedModel."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Temperature = Literal["forecast", "actual", "none"]
+
+LAG_DAYS = (1, 2, 3, 4, 5, 6, 7, 8, 14, 21)
+HINGES_C = (10.0, 14.0, 18.0, 22.0, 26.0)
+DAY_OFF_HINGES_C = (10.0, 18.0, 22.0)
+TEMPERATURES = ("now", "day_mean", "lag_1d", "lag_2d", "lag_7d", "mean_3h", "mean_24h", "mean_72h")
+
+
+class FeatureSchema(BaseModel):
+    """Names and order of the columns of one feature row, and what a client must know to compute them.
+
+    `zone_code` is the index of the zone in `zones` (-1: a zone that training did not see), `slot` the number of the
+    interval in the local day, `level_kw` the mean load of the last 365 days (of what there is, if less). Every other
+    column is dimensionless or divided by `level_kw`, so that zones of any size compare.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    names: list[str]
+    zones: list[str]
+    interval_minutes: int = Field(ge=5, le=60)
+    timezone: str
+    holidays: str | None = None
+    temperature: Temperature
+
+    def index(self, name: str) -> int:
+        """Position of a column."""
+        return self.names.index(name)
+
+    @property
+    def slots_per_day(self) -> int:
+        return 24 * 60 // self.interval_minutes
+
+
+def feature_names(temperature: Temperature) -> list[str]:
+    """Columns in order; without temperature the weather columns are left out.
+
+    >>> feature_names("none")[:4]
+    ['zone_code', 'slot', 'level_kw', 'lag_1d']
+    """
+    names = ["zone_code", "slot", "level_kw"]
+    names += [f"lag_{days}d" for days in LAG_DAYS]
+    names += ["last_load", "load_2h_before", "load_4h_before", "last_against_1d", "last_against_7d"]
+    names += ["last_day_mean", "last_day_max", "last_day_min", "last_week_mean"]
+    weekdays = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+    names += [f"is_{day}" for day in weekdays]
+    names += [f"{day}_x_lag_1d" for day in weekdays]
+    names += [f"{day}_x_last_load" for day in weekdays]
+    names += [f"year_{wave}_{order}" for order in (1, 2, 3) for wave in ("sin", "cos")]
+    names += ["holiday", "holiday_yesterday", "holiday_tomorrow", "holiday_7d_ago"]
+    names += ["holiday_x_lag_1d", "holiday_x_lag_7d", "holiday_yesterday_x_lag_1d", "holiday_7d_ago_x_lag_7d"]
+    names += ["year_sin_1_x_lag_1d", "year_cos_1_x_lag_1d", "trend_years"]
+    if temperature != "none":
+        for kind in TEMPERATURES:
+            names += [f"temperature_{kind}", f"temperature_{kind}_squared"]
+            names += [f"temperature_{kind}_above_{hinge:g}c" for hinge in HINGES_C]
+        for load in ("lag_1d", "lag_7d", "last_load"):
+            names += [f"{load}_x_temperature_{kind}" for kind in ("now", "day_mean", "lag_1d")]
+        names += ["day_off_x_temperature_now", "day_off_x_temperature_day_mean"]
+        names += [f"day_off_x_temperature_now_above_{hinge:g}c" for hinge in DAY_OFF_HINGES_C]
+        for wave in ("sin", "cos"):
+            names += [f"year_{wave}_1_x_temperature_now", f"year_{wave}_1_x_temperature_day_mean"]
+    return names
