@@ -1,0 +1,102 @@
+"""The folder of one training run: `HOME/runs/<run_id>/`."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from smartgrid.errors import SmartGridError
+from smartgrid.features.build import build_frame
+from smartgrid.features.frame import FeatureFrame
+from smartgrid.lake import DatasetRef, read_parquet
+from smartgrid.lake.files import write_bytes
+from smartgrid.settings import get_settings
+
+
+class UnknownRun(SmartGridError):
+    """No training run has this id."""
+
+    exit_code = 2
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(
+            f"No training run {run_id!r}. Start one with `smartgrid retrain`, or with the step automl.snapshot."
+        )
+
+
+class Snapshot(BaseModel):
+    """What a run trains on and is judged on: immutable, so that every candidate sees the same data.
+
+    `train_start`, `backtest_start`, `end` are local midnights; candidates are judged on [backtest_start, end).
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str
+    measurements: DatasetRef
+    weather: DatasetRef
+    zones: list[str]
+    train_start: datetime
+    backtest_start: datetime
+    end: datetime
+    timezone: str
+    interval_minutes: int
+    holidays: str | None
+    temperature: Literal["forecast", "actual", "none"]
+    seed: int
+
+    def frame(self, start: datetime | None = None) -> FeatureFrame:
+        """Feature rows of the local days from `start` (default `train_start`) to the end."""
+        measurements, weather = read_parquet(self.measurements), read_parquet(self.weather)
+        return self.frame_of(measurements, weather, start)
+
+    def frame_of(self, measurements: pl.DataFrame, weather: pl.DataFrame, start: datetime | None) -> FeatureFrame:
+        return build_frame(
+            measurements,
+            weather,
+            zones=self.zones,
+            first_day=start or self.train_start,
+            last_day=self.end - timedelta(minutes=1),
+            timezone=self.timezone,
+            interval_minutes=self.interval_minutes,
+            holidays=self.holidays,
+            temperature=self.temperature,
+        )
+
+
+def folder(run_id: str) -> Path:
+    return get_settings().home / "runs" / run_id
+
+
+def candidate_folder(run_id: str, trainer: str) -> Path:
+    return folder(run_id) / "candidates" / trainer
+
+
+def save_snapshot(snapshot: Snapshot) -> None:
+    write_bytes(str(folder(snapshot.run_id) / "snapshot.json"), snapshot.model_dump_json(indent=2).encode())
+
+
+def load_snapshot(run_id: str) -> Snapshot:
+    """The snapshot of a run.
+
+    Raises:
+        UnknownRun
+    """
+    path = folder(run_id) / "snapshot.json"
+    if not path.is_file():
+        raise UnknownRun(run_id)
+    return Snapshot.model_validate_json(path.read_text(encoding="utf-8"))
+
+
+def save_json(path: Path, content: Any) -> None:
+    write_bytes(str(path), json.dumps(content, indent=2).encode())
+
+
+def load_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
