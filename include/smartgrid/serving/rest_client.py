@@ -1,0 +1,168 @@
+"""The client by REST: JSON over kept-alive connections."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+import requests
+
+from smartgrid.serving.chunks import VALUES_PER_REQUEST, predict_in_chunks
+from smartgrid.serving.client import DEFAULT_SIGNATURE, newest_available, wait_available
+from smartgrid.serving.errors import (
+    DeadlineExceeded,
+    ModelNotFound,
+    PredictionRejected,
+    ServerUnreachable,
+    UnexpectedAnswer,
+)
+from smartgrid.serving.retry import with_retries
+from smartgrid.serving.version_status import VersionStatus
+
+if TYPE_CHECKING:
+    from smartgrid.serving.client import Array
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class RestServingClient:
+    """Speaks to `rest_url`, for example http://127.0.0.1:8501."""
+
+    def __init__(self, rest_url: str, *, timeout_s: float = 30.0, values_per_request: int = VALUES_PER_REQUEST) -> None:
+        self.address = rest_url.rstrip("/")
+        self._timeout_s, self._values_per_request = timeout_s, values_per_request
+        self._session = requests.Session()
+        # A proxy of the environment is meant for outside addresses.
+        self._session.trust_env = urlsplit(self.address).hostname not in _LOOPBACK
+
+    def predict(
+        self,
+        model_name: str,
+        features: Array,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        signature_name: str = DEFAULT_SIGNATURE,
+    ) -> Array:
+        """See ServingClient.predict."""
+        import numpy as np
+
+        def predict_chunk(chunk: Array, chunk_version: int | None) -> Array:
+            answer = self.predict_json(
+                model_name,
+                {"signature_name": signature_name, "instances": chunk.tolist()},
+                version=version if version is not None else chunk_version,
+                label=label,
+            )
+            predictions = answer.get("predictions")
+            if not isinstance(predictions, list) or len(predictions) != len(chunk):
+                raise UnexpectedAnswer(self.address, f"no list of {len(chunk)} predictions")
+            if isinstance(predictions[0], dict):
+                raise UnexpectedAnswer(self.address, f"several outputs {sorted(predictions[0])}, expected one")
+            return np.asarray(predictions)
+
+        return predict_in_chunks(
+            features,
+            predict_chunk,
+            lambda: newest_available(self, model_name),
+            pinned=version is not None or label is not None,
+            values_per_request=self._values_per_request,
+        )
+
+    def predict_json(
+        self, model_name: str, request: dict[str, Any], *, version: int | None = None, label: str | None = None
+    ) -> dict[str, Any]:
+        """Send a :predict request as it is and return the server's JSON.
+
+        Raises:
+            as ServingClient.predict
+        """
+        if version is not None and label is not None:
+            raise PredictionRejected(model_name, "INVALID_ARGUMENT", "give a version or a label, not both")
+        path = f"/v1/models/{quote(model_name, safe='')}"
+        if version is not None:
+            path += f"/versions/{version}"
+        if label is not None:
+            path += f"/labels/{quote(label, safe='')}"
+        # Python writes each float with as many digits as it takes to read back the same bits.
+        body = json.dumps(request, default=_plain).encode()
+        return self._call("POST", path + ":predict", model_name, body)
+
+    def status(self, model_name: str) -> list[VersionStatus]:
+        """See ServingClient.status."""
+        answer = self._call("GET", f"/v1/models/{quote(model_name, safe='')}", model_name)
+        try:
+            return [
+                VersionStatus(
+                    version=int(entry["version"]),
+                    state=entry["state"],
+                    error_code=entry.get("status", {}).get("error_code", "OK"),
+                    error_message=entry.get("status", {}).get("error_message", ""),
+                )
+                for entry in answer["model_version_status"]
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnexpectedAnswer(self.address, f"no model_version_status ({error!r})") from None
+
+    def wait_available(self, model_name: str, version: int | None, timeout_s: float) -> VersionStatus:
+        """See ServingClient.wait_available."""
+        return wait_available(self, model_name, version, timeout_s)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _call(self, method: str, path: str, model_name: str, body: bytes | None = None) -> dict[str, Any]:
+        response = with_retries(
+            lambda left_s: self._send(method, path, body, left_s), address=self.address, timeout_s=self._timeout_s
+        )
+        try:
+            answer = response.json()
+        except requests.exceptions.JSONDecodeError:
+            raise UnexpectedAnswer(self.address, f"HTTP {response.status_code} without JSON") from None
+        if not isinstance(answer, dict):
+            raise UnexpectedAnswer(self.address, f"HTTP {response.status_code} with {type(answer).__name__}")
+        if response.ok:
+            return answer
+        text = str(answer.get("error", answer))
+        if response.status_code == 404:
+            raise ModelNotFound(model_name, text)
+        raise PredictionRejected(model_name, f"HTTP {response.status_code}", text)
+
+    def _send(self, method: str, path: str, body: bytes | None, left_s: float) -> requests.Response:
+        try:
+            response = self._session.request(
+                method,
+                self.address + path,
+                data=body,
+                headers={"Content-Type": "application/json"},
+                timeout=left_s,
+                allow_redirects=False,
+            )
+        except requests.exceptions.ReadTimeout:
+            raise DeadlineExceeded(self.address, self._timeout_s) from None
+        except (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+            raise ServerUnreachable(self.address, _reason(error)) from None
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+            raise UnexpectedAnswer(self.address, f"not an address of a REST server: {error}") from None
+        if response.status_code == 503:
+            raise ServerUnreachable(self.address, "HTTP 503")
+        if response.status_code == 504:
+            raise DeadlineExceeded(self.address, self._timeout_s)
+        return response
+
+
+def _reason(error: Exception) -> str:
+    """The cause without the pool's wrapping, which repeats the address."""
+    cause: BaseException = error
+    while cause.__context__ is not None:
+        cause = cause.__context__
+    return f"{type(cause).__name__}: {cause}"
+
+
+def _plain(value: Any) -> Any:
+    """NumPy arrays and numbers within the request as plain lists and numbers."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} cannot be sent as JSON")

@@ -1,0 +1,130 @@
+"""tensorflow_model_server's command line and configuration file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tf_serving.embedded.flags import parse_flags
+from tf_serving.embedded.model_config import VersionPolicy, read_model_config_file
+from tf_serving.embedded.monitoring import metrics_path
+from tf_serving.embedded.status import ServingError
+
+REPOSITORY_FILE = Path(__file__).parents[3] / "tf_serving" / "models.config"
+
+
+def test_the_image_s_own_command_line_is_understood() -> None:
+    flags, remarks = parse_flags(
+        ["--port=8500", "--rest_api_port=8501", "--model_name=model", "--model_base_path=/models/model"]
+    )
+    assert (flags.port, flags.rest_api_port) == (8500, 8501)
+    assert (flags.model_name, flags.model_base_path) == ("model", "/models/model")
+    assert flags.bind_address == "127.0.0.1"
+    assert remarks == []
+
+
+def test_unknown_and_idle_flags_are_named_and_not_fatal() -> None:
+    _, remarks = parse_flags(["--frobnicate=1", "--enable_batching", "--ssl_config_file=/m"])
+    assert remarks == [
+        "unknown flag ignored: --frobnicate=1",
+        "--enable_batching has no effect in the embedded server",
+        "--ssl_config_file has no effect in the embedded server",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("--enable_grpc_healthcheck_service", True),
+        ("--enable_grpc_healthcheck_service=true", True),
+        ("--enable_grpc_healthcheck_service=false", False),
+    ],
+)
+def test_boolean_flags_take_a_value_or_none(argument: str, value: bool) -> None:
+    assert parse_flags([argument])[0].enable_grpc_healthcheck_service is value
+
+
+def config(folder: Path, text: str) -> Path:
+    path = folder / "models.config"
+    path.write_text(text)
+    return path
+
+
+def test_config_file_with_policies_and_labels(tmp_path: Path) -> None:
+    path = config(
+        tmp_path,
+        """
+        model_config_list {
+          config { name: "a" base_path: "/m/a" model_platform: "tensorflow" }
+          config {
+            name: "b" base_path: "file:///m/b" model_platform: "tensorflow"
+            model_version_policy { specific { versions: 4 versions: 5 } }
+            version_labels { key: "stable" value: 4 }
+          }
+          config { name: "c" base_path: "/m/c" model_platform: "tensorflow"
+                   model_version_policy { latest { num_versions: 2 } } }
+          config { name: "d" base_path: "/m/d" model_platform: "tensorflow" model_version_policy { all {} } }
+        }
+        """,
+    )
+    a, b, c, d = read_model_config_file(path)
+    assert (a.name, a.base_path, a.policy) == ("a", Path("/m/a"), VersionPolicy("latest", 1))
+    assert (b.base_path, b.policy) == (Path("/m/b"), VersionPolicy("specific", versions=frozenset({4, 5})))
+    assert b.labels == {"stable": 4}
+    assert c.policy == VersionPolicy("latest", 2)
+    assert d.policy == VersionPolicy("all")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("nonsense", "is not a ModelServerConfig"),
+        ("", "only model_config_list is supported"),
+        (
+            (
+                'model_config_list { config { name: "a" base_path: "/m" model_platform: "tensorflow" } '
+                'config { name: "a" base_path: "/n" model_platform: "tensorflow" } }'
+            ),
+            "Illegal to list model a multiple times in config list",
+        ),
+        (
+            'model_config_list { config { name: "a" base_path: "m" model_platform: "tensorflow" } }',
+            r"Expected model a to have an absolute path or URI; got base_path\(\)=m",
+        ),
+        (
+            'model_config_list { config { name: "a" base_path: "/m" } }',
+            "Illegal setting neither ModelServerConfig::model_type",
+        ),
+        (
+            'model_config_list { config { name: "a" base_path: "/m" model_platform: "caffe" } }',
+            "Model a requests unsupported platform caffe",
+        ),
+    ],
+)
+def test_wrong_config_file_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(ServingError, match=problem):
+        read_model_config_file(config(tmp_path, text))
+
+
+def test_metrics_are_shown_where_the_file_says(tmp_path: Path) -> None:
+    shipped = REPOSITORY_FILE.parent / "monitoring.config"
+    assert metrics_path(shipped) == "/monitoring/prometheus/metrics"
+    file = tmp_path / "monitoring.config"
+    file.write_text('prometheus_config { enable: true path: "/m" }')
+    assert metrics_path(file) == "/m"
+    file.write_text('prometheus_config { path: "/m" }')
+    assert metrics_path(file) is None
+    file.write_text("nonsense")
+    with pytest.raises(ServingError, match="Cannot use --monitoring_config_file"):
+        metrics_path(file)
+
+
+def test_missing_config_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ServingError, match="absent"):
+        read_model_config_file(tmp_path / "absent")
+
+
+def test_the_repository_s_config_file_is_accepted() -> None:
+    (model,) = read_model_config_file(REPOSITORY_FILE)
+    assert model.name == "smartgrid-load-forecasting"

@@ -1,0 +1,139 @@
+"""The body of a :predict request: rows (`instances`) or columns (`inputs`) to named arrays."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from tf_serving.embedded.dtypes import Array
+from tf_serving.embedded.json_parse import parse_object, shown
+from tf_serving.embedded.json_values import check, dense_shape, to_array
+from tf_serving.embedded.signature import Signature
+from tf_serving.embedded.status import ServingError, invalid
+
+Format = Literal["row", "columnar"]
+
+
+class PredictBody:
+    """A parsed request; which arrays it means depends on the signature."""
+
+    def __init__(self, body: bytes) -> None:
+        """
+        Raises:
+            ServingError: no JSON object, or a signature name that is no text.
+        """
+        self._document = parse_object(body)
+        name = self._document.get("signature_name", "")
+        if not isinstance(name, str):
+            text = f"JSON Value: {shown(self._document)} not formatted correctly."
+            raise invalid(f"{text} 'signature_name' key must be a string value.")
+        self.signature_name = name
+        self.format: Format = "row" if "instances" in self._document else "columnar"
+
+    def inputs(self, signature: Signature) -> dict[str, Array]:
+        """The named inputs of `signature`.
+
+        Raises:
+            ServingError: INVALID_ARGUMENT with TensorFlow Serving's text.
+        """
+        document = self._document
+        if "instances" in document and "inputs" in document:
+            raise invalid(
+                f"JSON Value: {shown(document)} Not formatted correctly expecting only one of 'inputs' or "
+                "'instances' keys to exist "
+            )
+        if not signature.inputs:
+            raise invalid(f"Failed to get input map for signature: {self.signature_name or 'DEFAULT'}")
+        if "inputs" in document:
+            return _from_columns(document["inputs"], signature)
+        if "instances" not in document:
+            raise invalid("Missing 'inputs' or 'instances' key")
+        rows = document["instances"]
+        if not isinstance(rows, list):
+            raise invalid(f"JSON Value: {shown(document)} Expecting 'instances' to be an list/array")
+        if not rows:
+            raise invalid(f"JSON Value: {shown(document)} No values in 'instances' array")
+        return _from_rows(rows, signature)
+
+
+def _from_columns(value: Any, signature: Signature) -> dict[str, Array]:
+    if not isinstance(value, dict) or _is_base64(value):
+        if len(signature.inputs) > 1:
+            raise invalid(
+                "inputs is a plain value/list, but expecting an object as multiple input tensors required as per "
+                "tensorinfo_map"
+            )
+        ((alias, spec),) = signature.inputs.items()
+        return {alias: to_array(value, spec.dtype)}
+    arrays: dict[str, Array] = {}
+    for alias, spec in signature.inputs.items():
+        if alias not in value:
+            raise invalid(f"Missing named input: {alias} in 'inputs' object.")
+        arrays[alias] = to_array(value[alias], spec.dtype)
+    return arrays
+
+
+def _from_rows(rows: list[Any], signature: Signature) -> dict[str, Array]:
+    if not isinstance(rows[0], dict) and len(signature.inputs) > 1:
+        raise invalid(
+            "instances is a plain list, but expecting list of objects as multiple input tensors required as per "
+            "tensorinfo_map"
+        )
+    named = _is_named(rows[0])
+    for item, row in enumerate(rows):
+        if named and not _is_named(row):
+            raise invalid(f"Expecting object but got list at item {item} of input list")
+        if not named and _is_named(row):
+            raise invalid(f"Expecting value/list but got object at item {item} of input list")
+    try:
+        if not named:
+            alias, spec = next(iter(signature.inputs.items()))
+            return {alias: to_array(rows, spec.dtype)}
+        if all(row.keys() == signature.inputs.keys() for row in rows):
+            return {a: to_array([row[a] for row in rows], spec.dtype) for a, spec in signature.inputs.items()}
+    except ServingError:
+        _explain(rows, signature, named=named)
+        raise
+    _explain(rows, signature, named=named)
+    raise invalid("Failed to process 'instances' list.")
+
+
+def _explain(rows: list[Any], signature: Signature, *, named: bool) -> None:
+    """Find the first row that does not fit, and say so as TensorFlow Serving does, which reads row by row."""
+    first: dict[str, tuple[int, tuple[int, ...]]] = {}
+    for item, row in enumerate(rows):
+        entries = row.items() if named else [(next(iter(signature.inputs)), row)]
+        for alias, value in entries:
+            try:
+                _explain_value(alias, value, signature, first)
+            except ServingError as error:
+                key = f" key: {alias}" if named else ""
+                raise invalid(f"Failed to process element: {item}{key} of 'instances' list. Error: {error}") from None
+        if named and row.keys() != signature.inputs.keys():
+            raise invalid(
+                f"Failed to process element: {item} of 'instances' list. JSON object: {shown(row)} "
+                f"keys must be equal to: {','.join(sorted(signature.inputs))}"
+            )
+
+
+def _explain_value(alias: str, value: Any, signature: Signature, first: dict[str, tuple[int, tuple[int, ...]]]) -> None:
+    if alias not in signature.inputs:
+        raise invalid(f"JSON object: does not have named input: {alias}")
+    shape = dense_shape(value)
+    size = check(value, signature.inputs[alias].dtype, shape)
+    expected_size, expected_shape = first.setdefault(alias, (size, shape))
+    if size != expected_size:
+        raise invalid(f"Expecting tensor size: {expected_size} but got: {size}")
+    if shape != expected_shape:
+        raise invalid(f"Expecting shape {_listed(expected_shape)} but got: {_listed(shape)}")
+
+
+def _listed(shape: tuple[int, ...]) -> str:
+    return "[" + ",".join(map(str, shape)) + "]"
+
+
+def _is_base64(value: Any) -> bool:
+    return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
+
+
+def _is_named(row: Any) -> bool:
+    return isinstance(row, dict) and not _is_base64(row)

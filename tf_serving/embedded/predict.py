@@ -1,0 +1,100 @@
+"""Predict, whichever protocol it came by: find the version, check the names, run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tf_serving.embedded.dtypes import Array
+from tf_serving.embedded.manager import Manager
+from tf_serving.embedded.runner import SavedModelRunner
+from tf_serving.embedded.signature import DEFAULT_SIGNATURE, Signature
+from tf_serving.embedded.status import Code, ServingError, invalid
+
+ModelManager = Manager[SavedModelRunner]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a request names."""
+
+    model: str
+    version: int | None = None
+    label: str | None = None
+    signature_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What answered, and the outputs by alias."""
+
+    version: int
+    signature_name: str
+    outputs: Mapping[str, Array]
+
+
+def predict(
+    manager: ModelManager,
+    target: Target,
+    read_inputs: Callable[[Signature], Mapping[str, Array]],
+    *,
+    output_filter: Sequence[str] = (),
+    timeout_s: float | None = None,
+    unknown_signature: Callable[[str], ServingError],
+) -> Prediction:
+    """Run one request. `read_inputs` turns its body into arrays once the signature is known.
+
+    Raises:
+        ServingError: with the code and text that TensorFlow Serving gives.
+    """
+    with manager.lease(target.model, target.version, target.label) as servable:
+        signature_name = target.signature_name or DEFAULT_SIGNATURE
+        signature = servable.model.signatures.get(signature_name)
+        if signature is None:
+            raise unknown_signature(signature_name)
+        inputs = read_inputs(signature)
+        _check_inputs(signature, inputs)
+        outputs = _wanted_outputs(signature, output_filter)
+        return Prediction(servable.version, signature_name, servable.model.run(signature, inputs, outputs, timeout_s))
+
+
+def unknown_signature_grpc(name: str) -> ServingError:
+    return ServingError(Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
+
+
+def unknown_signature_rest(name: str) -> ServingError:
+    return invalid(f'Serving signature name: "{name}" not found in signature def')
+
+
+def _check_inputs(signature: Signature, inputs: Mapping[str, Array]) -> None:
+    if len(inputs) != len(signature.inputs):
+        raise invalid(
+            f"input size does not match signature: {len(inputs)}!={len(signature.inputs)} "
+            f"len({_names(inputs)}) != len({_names(signature.inputs)}). "
+            f"Sent extra: {_names(set(inputs) - set(signature.inputs))}. "
+            f"Missing but required: {_names(set(signature.inputs) - set(inputs))}."
+        )
+    for alias, spec in signature.inputs.items():
+        if alias not in inputs:
+            raise invalid(
+                f"Signature input alias: {alias}(feed name: {spec.feed_name}) not found in request and no default "
+                f"value provided. Inputs expected to be in the set {_names(signature.inputs)}."
+            )
+
+
+def _wanted_outputs(signature: Signature, output_filter: Sequence[str]) -> tuple[str, ...]:
+    if not output_filter:
+        return tuple(signature.outputs)
+    for position, alias in enumerate(output_filter):
+        if alias not in signature.outputs:
+            raise invalid(
+                f"output tensor alias not found in signature: {alias} "
+                f"Outputs expected to be in the set {_names(signature.outputs)}."
+            )
+        if alias in output_filter[:position]:
+            raise invalid(f"duplicate output tensor alias: {alias}")
+    return tuple(output_filter)
+
+
+def _names(names: Iterable[str]) -> str:
+    return "{" + ",".join(sorted(names)) + "}"

@@ -1,0 +1,49 @@
+"""Who answers a request: an immutable picture that the manager replaces whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Generic
+
+from tf_serving.embedded.servable import M, Servable
+from tf_serving.embedded.status import Code, ServingError, invalid
+
+
+@dataclass(frozen=True)  # no slots: Python 3.11 cannot build a generic class that has them
+class ServedModel(Generic[M]):
+    """The available versions of one model and its labels."""
+
+    versions: Mapping[int, Servable[M]] = field(default_factory=dict)
+    labels: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ServingMap(Generic[M]):
+    """All models. Requests read one map; a swap is one assignment."""
+
+    models: Mapping[str, ServedModel[M]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def find(self, name: str, version: int | None, label: str | None) -> Servable[M]:
+        """The version that a request means; without version and label the highest available one.
+
+        Raises:
+            ServingError: NOT_FOUND, or INVALID_ARGUMENT for an unknown label.
+        """
+        model: ServedModel[M] = self.models.get(name, ServedModel())
+        if label:
+            if label not in model.labels:
+                raise invalid(f"Unrecognized servable version label: {label}")
+            version = model.labels[label]
+        if version is None:
+            if not model.versions:
+                raise ServingError(Code.NOT_FOUND, f"Servable not found for request: Latest({name})")
+            return model.versions[max(model.versions)]
+        if version not in model.versions:
+            raise ServingError(Code.NOT_FOUND, f"Servable not found for request: Specific({name}, {version})")
+        return model.versions[version]
+
+    def replace(self, name: str, model: ServedModel[M]) -> ServingMap[M]:
+        """A new map in which `name` is served by `model`."""
+        return ServingMap(MappingProxyType({**self.models, name: model}))
