@@ -1,1 +1,1 @@
-"""See docs/architecture.md."""
+"""Which version serves: promotion, rollback, and the ledger that remembers both."""
