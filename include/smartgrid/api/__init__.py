@@ -1,1 +1,1 @@
-"""See docs/architecture.md."""
+"""FastAPI applications. They know nothing of Airflow: whoever mounts one hands it the authentication."""
