@@ -1,1 +1,1 @@
-"""See docs/architecture.md."""
+"""The platform on one machine: start, watch, drive and stop Airflow, MLflow and the model server."""

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Runs once before the other services: the passwords of Airflow's users, both database schemas. Safe to repeat.
+set -eu
+umask 077
+python - <<'PYTHON'
+import json
+import os
+
+users = {"admin": "AIRFLOW_ADMIN_PASSWORD", "operator": "AIRFLOW_OPERATOR_PASSWORD", "viewer": "AIRFLOW_VIEWER_PASSWORD"}
+path = os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"]
+with open(path + ".new", "w", encoding="utf-8") as file:
+    json.dump({user: os.environ[name] for user, name in users.items()}, file)
+os.replace(path + ".new", path)
+PYTHON
+airflow db migrate
+smartgrid store migrate
