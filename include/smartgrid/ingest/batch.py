@@ -10,10 +10,11 @@ import polars as pl
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from smartgrid.ingest.landing import ANCHOR, LANDING_SCHEMA
+from smartgrid.ingest.landing import ANCHOR
 from smartgrid.ingest.source import LATE
 from smartgrid.lake.dataset_ref import DatasetMissing, DatasetRef
 from smartgrid.lake.files import exists, join, read_parquet, write_parquet
+from smartgrid.lake.landing import LANDING_SCHEMA
 from smartgrid.lake.measurements import UTC_TIME
 from smartgrid.lake.window import Window
 from smartgrid.store import session

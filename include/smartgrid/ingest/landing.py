@@ -1,4 +1,4 @@
-"""The shape of a landed batch: rows as received, after column mapping and unit conversion. Nothing is dropped."""
+"""To which batch a row belongs."""
 
 from __future__ import annotations
 
@@ -7,21 +7,9 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from smartgrid.ingest.plausible_end import plausible_end
+from smartgrid.lake.landing import LANDING_SCHEMA
 from smartgrid.lake.measurements import UTC_TIME
 
-LANDING_SCHEMA: dict[str, pl.DataType] = {
-    "row_number": pl.Int64(),
-    "source_ref": pl.String(),
-    "zone": pl.String(),
-    "time": UTC_TIME,
-    "load_kw": pl.Float64(),
-    "temperature_c": pl.Float64(),
-    "temperature_forecast_c": pl.Float64(),
-    "available_at": UTC_TIME,
-    "raw_time": pl.String(),
-    "raw_load": pl.String(),
-    "raw_temperature": pl.String(),
-}
 # What a source delivers: `row_number` is given when a batch is landed, and `available_at` where the source has none.
 SOURCE_SCHEMA: dict[str, pl.DataType] = {name: dtype for name, dtype in LANDING_SCHEMA.items() if name != "row_number"}
 # Beside these a source carries `anchor`: the time that decides to which window a row belongs.

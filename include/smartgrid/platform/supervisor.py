@@ -20,7 +20,7 @@ from smartgrid.lake.files import write_bytes
 from smartgrid.platform.errors import SupervisorFailed
 from smartgrid.platform.identity import PROGRAM_VARIABLE, end, our_processes
 from smartgrid.platform.programs import common_environment, make_folders
-from smartgrid.platform.supervisor_config import fingerprint, render, socket_path
+from smartgrid.platform.supervisor_config import fingerprint, remove_socket, render, socket_path
 from smartgrid.settings import Settings
 
 STOP_TIMEOUT_S = 60
@@ -128,7 +128,7 @@ def stop(settings: Settings) -> int:
             time.sleep(0.2)
     # Steps run in sessions of their own, and a killed supervisor stops nothing.
     end(our_processes(settings.home))
-    socket_path(settings).unlink(missing_ok=True)
+    remove_socket(settings)
     return len(before)
 
 

@@ -37,6 +37,16 @@ def socket_path(settings: Settings) -> Path:
     return chosen
 
 
+def remove_socket(settings: Settings) -> None:
+    """Remove the socket, and the temporary folder made for it."""
+    path = socket_path(settings)
+    path.unlink(missing_ok=True)
+    record = settings.home / "run" / "socket-path"
+    if record.exists():
+        path.parent.rmdir()
+        record.unlink()
+
+
 def fingerprint(settings: Settings) -> str:
     """Changes when a restart is needed for new settings to take effect."""
     environment = sorted((name, value) for name, value in os.environ.items() if name.startswith("SMARTGRID_"))

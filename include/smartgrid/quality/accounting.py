@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from smartgrid.lake.landing import LANDING_SCHEMA
 from smartgrid.lake.measurements import MEASUREMENT_SCHEMA
 from smartgrid.quality.columnar import Judgement
 from smartgrid.quality.errors import AccountingError
 from smartgrid.quality.evidence import evidence_of, first_reason
-from smartgrid.quality.landing import LANDING_SCHEMA
 from smartgrid.quality.reasons import codes
 
 QUARANTINE_SCHEMA: dict[str, pl.DataType] = {

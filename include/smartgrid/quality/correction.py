@@ -6,8 +6,9 @@ from pathlib import Path
 
 import polars as pl
 
+from smartgrid.lake.landing import LANDING_SCHEMA
+from smartgrid.lake.measurements import UTC_TIME
 from smartgrid.quality.errors import CorrectionUnreadable
-from smartgrid.quality.landing import LANDING_SCHEMA, UTC_TIME
 
 # Canonical column -> the column with its text where that could not be parsed.
 PARSED = {"time": "raw_time", "load_kw": "raw_load", "temperature_c": "raw_temperature"}

@@ -1,24 +1,10 @@
-"""Columns of a landing batch: rows exactly as received, after column mapping and unit conversion."""
+"""Whether a frame is a landing batch."""
 
 from __future__ import annotations
 
 import polars as pl
 
-UTC_TIME = pl.Datetime("us", "UTC")
-LANDING_SCHEMA: dict[str, pl.DataType] = {
-    "row_number": pl.Int64(),
-    "source_ref": pl.String(),
-    "zone": pl.String(),
-    "time": UTC_TIME,
-    "load_kw": pl.Float64(),
-    "temperature_c": pl.Float64(),
-    "temperature_forecast_c": pl.Float64(),
-    "available_at": UTC_TIME,
-    # The original text where it was there but could not be parsed; the canonical value is then null.
-    "raw_time": pl.String(),
-    "raw_load": pl.String(),
-    "raw_temperature": pl.String(),
-}
+from smartgrid.lake.landing import LANDING_SCHEMA
 
 
 def schema_problems(frame: pl.DataFrame) -> list[str]:

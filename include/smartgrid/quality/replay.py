@@ -17,9 +17,9 @@ import polars as pl
 from smartgrid import clock, lake
 from smartgrid.errors import NothingToDo
 from smartgrid.lake.files import join
+from smartgrid.lake.landing import LANDING_SCHEMA
 from smartgrid.quality.correction import read_correction
 from smartgrid.quality.errors import BatchMissing, QuarantineEmpty
-from smartgrid.quality.landing import LANDING_SCHEMA
 from smartgrid.quality.quarantine import REPLAY_SOURCE, base_of, read_open, read_quarantine, repaired, replays_of
 from smartgrid.quality.steps import validate
 from smartgrid.settings import Settings, get_settings

@@ -17,10 +17,10 @@ from sqlalchemy import select
 from smartgrid import clock
 from smartgrid.errors import ConfigurationError, NothingToDo
 from smartgrid.ingest.files_source import DamagedFile, FilesSource, NoFiles
-from smartgrid.ingest.landing import LANDING_SCHEMA
 from smartgrid.ingest.source import LATE, NoReadableTimes
 from smartgrid.ingest.steps import ingest, plan
 from smartgrid.lake import DatasetRef, Window, read_measurements, read_parquet, read_weather, upsert_measurements
+from smartgrid.lake.landing import LANDING_SCHEMA
 from smartgrid.lake.measurements import MEASUREMENT_SCHEMA
 from smartgrid.settings import Settings
 from smartgrid.store import session

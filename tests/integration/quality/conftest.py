@@ -13,7 +13,7 @@ import pytest
 
 from smartgrid import lake
 from smartgrid.lake.files import join
-from smartgrid.quality.landing import LANDING_SCHEMA
+from smartgrid.lake.landing import LANDING_SCHEMA
 from smartgrid.settings import Settings, get_settings
 from smartgrid.store import migrate, session
 from smartgrid.store.engine import engine_for

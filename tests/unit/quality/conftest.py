@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from smartgrid.quality.landing import LANDING_SCHEMA
+from smartgrid.lake.landing import LANDING_SCHEMA
 from smartgrid.quality.rules import Rules, microseconds
 
 START = datetime(2021, 3, 1, tzinfo=UTC)

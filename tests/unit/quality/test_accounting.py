@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smartgrid.lake.landing import LANDING_SCHEMA
 from smartgrid.lake.measurements import MEASUREMENT_SCHEMA
 from smartgrid.quality.accounting import balanced, split
 from smartgrid.quality.columnar import judge
 from smartgrid.quality.errors import AccountingError
-from smartgrid.quality.landing import LANDING_SCHEMA
 from smartgrid.quality.rules import Rules, microseconds
 from smartgrid.settings import Limits
 
