@@ -43,7 +43,8 @@ def validate_measurements() -> None:
     step(
         "validate",
         "quality.validate",
-        {"batch_id": "{{ params.batch_id }}"},
+        # An attempt that was killed after its work must still announce it: the forecast waits for the asset.
+        {"batch_id": "{{ params.batch_id }}", "retry": "{{ ti.try_number > 1 }}"},
         inlets=[MEASUREMENTS],
         outlets=[VALIDATED_MEASUREMENTS],
     )

@@ -82,8 +82,8 @@ def test_parameters_reach_the_step_with_their_types(dagbag: Any, scripted_steps:
     dagbag.dags["promote_load_forecast"].test()
     dagbag.dags["promote_load_forecast"].test(run_conf={"mlflow_version": 3, "reason": "back to {{ 3 }}"})
     assert calls(scripted_steps) == [
-        ("quality.validate", {"batch_id": None}),
-        ("quality.validate", {"batch_id": "20071201"}),
+        ("quality.validate", {"batch_id": None, "retry": False}),
+        ("quality.validate", {"batch_id": "20071201", "retry": False}),
         ("rollout.publish", {"mlflow_version": None, "reason": "", "decided_by": "airflow"}),
         ("rollout.publish", {"mlflow_version": 3, "reason": "back to {{ 3 }}", "decided_by": "airflow"}),
     ]

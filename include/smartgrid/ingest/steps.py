@@ -10,6 +10,7 @@ import polars as pl
 from sqlalchemy import inspect
 
 from smartgrid import clock
+from smartgrid.errors import NothingToDo
 from smartgrid.ingest.batch import frontier, land
 from smartgrid.ingest.plan import next_window
 from smartgrid.ingest.source import Source, open_source
@@ -43,7 +44,11 @@ def ingest(start: str, end: str) -> dict[str, Any]:
 
 
 def ingest_window(source: Source, window: Window, settings: Settings, *, move_clock: bool = True) -> dict[str, Any]:
-    """`ingest` of an opened source: {"batch_id", "dataset", "late_rows", "weather_rows"}."""
+    """`ingest` of an opened source: {"batch_id", "dataset", "late_rows", "weather_rows"}.
+
+    Raises:
+        NothingToDo: under the wall clock, where the source has nothing new yet.
+    """
     replay = settings.clock == "replay"
     known_at = _known_at(window.end, settings)
     rows = source.read(window)
@@ -53,6 +58,9 @@ def ingest_window(source: Source, window: Window, settings: Settings, *, move_cl
     # The weather comes first: a batch that is recorded is complete. Every part is an upsert or finds itself done.
     if not weather.is_empty():
         upsert_weather(settings.lake_root, weather)
+    if rows.is_empty() and not replay:
+        # Meters that report once a day: the window stays open and the next run covers it too.
+        raise NothingToDo(f"{source.name} has no new readings between {window.start} and {window.end}")
     interval = timedelta(minutes=settings.source.interval_minutes)
     landed = land(settings.lake_root, source.name, window, rows, known_at, interval)
     source.remember(window.end)

@@ -24,6 +24,7 @@ from smartgrid.quality.errors import ExpectationsMissing
 from smartgrid.quality.suite import NAME, PROJECT, project_files
 
 KEEP_RESULTS = 30
+STYLES = "plugins/custom_data_docs/styles/data_docs_custom_styles.css"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def _pandas(accepted: pl.DataFrame) -> Any:
 
 def _working_copy(home: Path, *, allow_negative_load: bool) -> Path:
     folder = home / "great_expectations"
-    names = ["great_expectations.yml", *project_files()]
+    names = ["great_expectations.yml", STYLES, *project_files()]
     for name in names:
         source = PROJECT / name
         if not source.is_file():

@@ -37,8 +37,11 @@ BATCHES_IN_RESULT = 20
 WARNINGS_IN_RESULT = 20
 
 
-def validate(batch_id: str | None = None) -> Json:
+def validate(batch_id: str | None = None, retry: bool = False) -> Json:
     """Validate the landed batches, oldest first, or the one batch `batch_id` (again, if it was validated before).
+
+    `retry`: this is another attempt. Where the first one had finished its work but could not say so, the newest batch
+    is validated again: the same rows, and an answer that those who wait for it get.
 
     Returns:
         `{"batches": [...], "accepted", "rejected", "warnings": [...], "dataset"}`; `dataset` is the DatasetRef of the
@@ -51,7 +54,7 @@ def validate(batch_id: str | None = None) -> Json:
     """
     migrate()
     reports, frames = [], []
-    for waiting in _waiting(batch_id):
+    for waiting in _waiting(batch_id, retry):
         report, accepted = validate_batch(waiting, get_settings())
         reports.append(report)
         frames.append(accepted)
@@ -137,7 +140,7 @@ def validate_batch(batch: Batch, settings: Settings) -> tuple[Report, pl.DataFra
     return report, parts.accepted
 
 
-def _waiting(batch_id: str | None) -> list[Batch]:
+def _waiting(batch_id: str | None, retry: bool) -> list[Batch]:
     with session() as open_session:
         if batch_id is not None:
             batch = open_session.get(Batch, batch_id)
@@ -146,6 +149,9 @@ def _waiting(batch_id: str | None) -> list[Batch]:
             return [batch]
         query = select(Batch).where(Batch.status == "landed").order_by(Batch.ingested_at, Batch.window_start)
         found = list(open_session.scalars(query))
+        if not found and retry:
+            done = select(Batch).where(Batch.status == "validated").order_by(Batch.ingested_at.desc()).limit(1)
+            found = list(open_session.scalars(done))
     if not found:
         raise NothingToDo("no landed batch is waiting for validation")
     return found

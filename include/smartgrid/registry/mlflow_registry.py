@@ -97,6 +97,8 @@ def _log(mlflow_client: Any, mlflow_run_id: str, run: RunFolder, report: ExportR
         winner = leaderboard["winner"]
         write_plots(folder / "plots", leaderboard["rows"], run.backtest(winner), winner)
         mlflow_client.log_artifacts(mlflow_run_id, str(folder))
+    # Also under the run itself, where people look for it; the registered model is a logged model beside the run.
+    mlflow_client.log_artifacts(mlflow_run_id, report.directory, "saved_model")
 
 
 def _log_values(mlflow_client: Any, mlflow_run_id: str, run: RunFolder, report: ExportReport) -> None:

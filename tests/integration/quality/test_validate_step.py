@@ -225,3 +225,12 @@ def test_days_of_23_and_25_hours_are_complete(land, make_readings, monkeypatch):
         land(batch_id, make_readings(zones=1, hours=24 * 8, start=start))
     steps.validate()
     assert [one["code"] for entry in validations() for one in entry.warnings if one["code"] == "incomplete_day"] == []
+
+
+def test_another_attempt_after_finished_work_answers_as_the_first_did(land, make_readings, settings):
+    land("b1", make_readings(zones=1))
+    first = steps.validate()
+    again = steps.validate(retry=True)
+    assert (again["accepted"], again["dataset"]["sha256"]) == (first["accepted"], first["dataset"]["sha256"])
+    with pytest.raises(NothingToDo):
+        steps.validate()

@@ -104,7 +104,7 @@ def test_download_is_what_was_registered_and_a_changed_one_is_refused(
     assert fingerprint(versions.download(version, tmp_path / "a")) == version.saved_model_sha256
     stored = [
         path
-        for path in mlflow_server.folder.rglob("artifacts/saved_model/assets.extra/feature_schema.json")
+        for path in mlflow_server.folder.rglob("artifacts/artifacts/saved_model/assets.extra/feature_schema.json")
         if fingerprint(path.parents[1]) == version.saved_model_sha256
     ]
     assert len(stored) == 1

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from smartgrid.platform.supervisor_config import remove_socket
 from smartgrid.settings import Settings, get_settings
 
 
@@ -19,4 +20,6 @@ def home_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
     monkeypatch.setenv("SMARTGRID_HOME", str(tmp_path / "home"))
     get_settings.cache_clear()
     yield get_settings()
+    if (tmp_path / "home" / "run" / "socket-path").exists():
+        remove_socket(get_settings())
     get_settings.cache_clear()

@@ -46,6 +46,7 @@ def test_a_percent_sign_in_the_home_folder_is_kept(home_settings: Settings, tmp_
     assert str(settings.home / "logs" / "mlflow.log") in logs
     assert options.logfile == str(settings.home / "logs" / "supervisord.log")
     assert options.pidfile == str(settings.home / "run" / "supervisord.pid")
+    remove_socket(settings)
 
 
 def test_a_deep_home_gets_a_short_socket_that_is_found_again(home_settings: Settings, tmp_path: Path) -> None:
