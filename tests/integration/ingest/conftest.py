@@ -1,47 +1,32 @@
-"""A home and settings of its own for every test."""
+"""Settings with a ready store, and a home with the embedded data."""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from own_settings import Configure
 
 from smartgrid.ingest.download import ensure_wheel
 from smartgrid.ingest.steps import prepare_store
-from smartgrid.settings import PROJECT_ROOT, Settings, get_settings, load_settings
+from smartgrid.settings import PROJECT_ROOT, Settings
 
 # Read before `configure` takes the variables away: it is no setting of the project.
 CACHE = Path(os.environ.get("SMARTGRID_TEST_CACHE") or PROJECT_ROOT / "var" / "test-cache")
-Configure = Callable[..., Settings]
 
 
 @pytest.fixture
-def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Configure]:
-    """Settings of this test, also what `get_settings()` gives: `configure(source={...}, clock="wall")`."""
-    for name in list(os.environ):
-        if name.startswith("SMARTGRID_"):
-            monkeypatch.delenv(name)
-    home = tmp_path / "home"
-    config = tmp_path / "smartgrid.toml"
-    config.write_text("", encoding="utf-8")
-    monkeypatch.setenv("SMARTGRID_CONFIG", str(config))
-    monkeypatch.setenv("SMARTGRID_HOME", str(home))
+def configure(configure: Configure) -> Configure:
+    """The shared `configure`, with the tables of the store made."""
 
     def _configure(**overrides: Any) -> Settings:
-        for name, value in overrides.items():
-            text = json.dumps(value, default=str) if isinstance(value, dict) else str(value)
-            monkeypatch.setenv(f"SMARTGRID_{name.upper()}", text)
-        get_settings.cache_clear()
-        load_settings()
+        settings = configure(**overrides)
         prepare_store()
-        return get_settings()
+        return settings
 
-    yield _configure
-    get_settings.cache_clear()
+    return _configure
 
 
 @pytest.fixture

@@ -21,11 +21,10 @@ def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Confi
     for name in list(os.environ):
         if name.startswith("SMARTGRID_"):
             monkeypatch.delenv(name)
-    home = tmp_path / "home"
     config = tmp_path / "smartgrid.toml"
     config.write_text("", encoding="utf-8")
     monkeypatch.setenv("SMARTGRID_CONFIG", str(config))
-    monkeypatch.setenv("SMARTGRID_HOME", str(home))
+    monkeypatch.setenv("SMARTGRID_HOME", str(tmp_path / "home"))
 
     def _configure(**overrides: Any) -> Settings:
         for name, value in overrides.items():
