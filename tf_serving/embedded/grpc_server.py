@@ -1,32 +1,41 @@
-"""The gRPC face: PredictionService and ModelService."""
+"""The gRPC face: PredictionService, and beside it ModelService and health."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NoReturn
 
 import grpc
 
+from tf_serving.embedded.dtypes import Array
+from tf_serving.embedded.grpc_settings import GrpcSettings
 from tf_serving.embedded.health import health_handler
+from tf_serving.embedded.inference import CLASSIFY_METHOD, REGRESS_METHOD, Answer, Task, infer, multi_infer
 from tf_serving.embedded.metadata import signature_map
 from tf_serving.embedded.metrics import Metrics
-from tf_serving.embedded.predict import ModelManager, Target, predict, unknown_signature_grpc
+from tf_serving.embedded.model_service import ModelService
+from tf_serving.embedded.predict import ModelManager, Target, check_inputs, predict, unknown_signature_grpc
 from tf_serving.embedded.protos import (
+    classification_pb2,
     get_model_metadata_pb2,
-    get_model_status_pb2,
+    inference_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
+    regression_pb2,
 )
+from tf_serving.embedded.signature import Signature
 from tf_serving.embedded.status import ServingError, invalid
 from tf_serving.embedded.tensor_proto import fill_proto, to_array
 
 _LONGEST_MESSAGE = 1024
+_LONGEST_DEADLINE_S = 1e9  # a call without a deadline reports more
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):  # type: ignore[misc,name-defined]
-    """Predict and GetModelMetadata. Classify, Regress and MultiInference answer UNIMPLEMENTED."""
+    """Predict, Classify, Regress, MultiInference and GetModelMetadata."""
 
     def __init__(self, manager: ModelManager, metrics: Metrics, *, as_content: bool) -> None:
         self._manager, self._metrics, self._as_content = manager, metrics, as_content
@@ -38,9 +47,9 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
                 prediction = predict(
                     self._manager,
                     target,
-                    lambda _: {alias: to_array(alias, proto) for alias, proto in request.inputs.items()},
+                    partial(_read_inputs, request.inputs),
                     output_filter=request.output_filter,
-                    timeout_s=context.time_remaining(),
+                    timeout_s=_remaining_s(context),
                     unknown_signature=unknown_signature_grpc,
                 )
                 response = predict_pb2.PredictResponse()
@@ -51,10 +60,46 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
         except ServingError as error:
             _abort(context, error)
 
-    def GetModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def Classify(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        return self._infer(request, context, CLASSIFY_METHOD, "Classify", classification_pb2.ClassificationResponse())
+
+    def Regress(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        return self._infer(request, context, REGRESS_METHOD, "Regress", regression_pb2.RegressionResponse())
+
+    def _infer(self, request: Any, context: grpc.ServicerContext, method_name: str, api: str, response: Any) -> Any:
         try:
             target = _target(request)
+            with self._metrics.request(target.model, "GRPC", api):
+                timeout_s = _remaining_s(context)
+                answer = infer(self._manager, target, method_name, request.input, response.result, timeout_s)
+                response.result.SetInParent()
+                _fill_spec(response.model_spec, target.model, answer.version, answer.signature_name)
+                return response
+        except ServingError as error:
+            _abort(context, error)
+
+    def MultiInference(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        response = inference_pb2.MultiInferenceResponse()
+
+        def new_result(task: Task, answer: Answer) -> Any:
+            result = response.results.add()
+            _fill_spec(result.model_spec, task.target.model, answer.version, answer.signature_name)
+            return result
+
+        tasks = [Task(_spec_target(task.model_spec), task.method_name) for task in request.tasks]
+        try:
+            with self._metrics.request(tasks[0].target.model if tasks else "", "GRPC", "MultiInference"):
+                multi_infer(self._manager, tasks, request.input, new_result, _remaining_s(context))
+                return response
+        except ServingError as error:
+            _abort(context, error)
+
+    def GetModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        try:
+            if not request.HasField("model_spec"):
+                raise invalid("Missing ModelSpec")
             _check_metadata_fields(request.metadata_field)
+            target = _target(request)
             with self._manager.lease(target.model, target.version, target.label) as servable:
                 response = get_model_metadata_pb2.GetModelMetadataResponse()
                 _fill_spec(response.model_spec, target.model, servable.version, "")
@@ -64,49 +109,35 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer): 
             _abort(context, error)
 
 
-class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore[misc,name-defined]
-    """GetModelStatus. HandleReloadConfigRequest answers UNIMPLEMENTED."""
-
-    def __init__(self, manager: ModelManager) -> None:
-        self._manager = manager
-
-    def GetModelStatus(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
-        try:
-            target = _target(request)
-            statuses = self._manager.statuses(target.model, target.version)
-        except ServingError as error:
-            _abort(context, error)
-        response = get_model_status_pb2.GetModelStatusResponse()
-        for status in statuses:
-            entry = response.model_version_status.add(version=status.version, state=int(status.state))
-            entry.status.error_code, entry.status.error_message = int(status.code), status.message
-        return response
-
-
 def start_grpc_server(
-    manager: ModelManager, metrics: Metrics, address: str, *, threads: int, as_content: bool, health: bool
+    manager: ModelManager, metrics: Metrics, settings: GrpcSettings, *, as_content: bool
 ) -> grpc.Server:
-    """Serve on `address`.
+    """Serve on all addresses.
 
     Raises:
-        OSError: the port is taken.
+        OSError: one is taken.
     """
     options = [
         ("grpc.max_send_message_length", -1),
         ("grpc.max_receive_message_length", -1),
         ("grpc.so_reuseport", 0),  # else a second server would share the port in silence
+        *settings.channel_arguments,
     ]
-    server = grpc.server(ThreadPoolExecutor(threads, thread_name_prefix="grpc"), options=options)
+    server = grpc.server(ThreadPoolExecutor(settings.threads, thread_name_prefix="grpc"), options=options)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
         PredictionService(manager, metrics, as_content=as_content), server
     )
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(manager), server)
-    if health:
-        server.add_generic_rpc_handlers((health_handler(),))
-    try:
-        server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise OSError(f"cannot serve gRPC on {address}: {error}") from None
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(manager, _abort, settings.stopping), server)
+    if settings.health:
+        server.add_generic_rpc_handlers((health_handler(settings.stopping),))
+    for address in settings.addresses:
+        try:
+            if settings.credentials is None:
+                server.add_insecure_port(address)
+            else:
+                server.add_secure_port(address, settings.credentials)
+        except RuntimeError as error:
+            raise OSError(f"cannot serve gRPC on {address}: {error}") from None
     server.start()
     return server
 
@@ -117,8 +148,22 @@ def _target(request: Any) -> Target:
     spec = request.model_spec
     if not spec.name:
         raise invalid("ModelSpec has no name specified.")
+    return _spec_target(spec)
+
+
+def _spec_target(spec: Any) -> Target:
     version = spec.version.value if spec.HasField("version") else None
     return Target(spec.name, version, spec.version_label or None, spec.signature_name)
+
+
+def _read_inputs(protos: Any, signature: Signature) -> dict[str, Array]:
+    check_inputs(signature, protos)  # wrong names are told before wrong tensors
+    return {alias: to_array(alias, proto) for alias, proto in protos.items()}
+
+
+def _remaining_s(context: grpc.ServicerContext) -> float | None:
+    remaining_s: float | None = context.time_remaining()
+    return remaining_s if remaining_s is not None and remaining_s < _LONGEST_DEADLINE_S else None
 
 
 def _check_metadata_fields(fields: Any) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from tf_serving.embedded.dtypes import Array
-from tf_serving.embedded.json_parse import parse_object, shown
-from tf_serving.embedded.json_values import check, dense_shape, to_array
+from tf_serving.embedded.json_parse import parse_object, shown, signature_name
+from tf_serving.embedded.json_values import check, dense_shape, is_base64, to_array
 from tf_serving.embedded.signature import Signature
 from tf_serving.embedded.status import ServingError, invalid
 
@@ -22,11 +22,7 @@ class PredictBody:
             ServingError: no JSON object, or a signature name that is no text.
         """
         self._document = parse_object(body)
-        name = self._document.get("signature_name", "")
-        if not isinstance(name, str):
-            text = f"JSON Value: {shown(self._document)} not formatted correctly."
-            raise invalid(f"{text} 'signature_name' key must be a string value.")
-        self.signature_name = name
+        self.signature_name = signature_name(self._document)
         self.format: Format = "row" if "instances" in self._document else "columnar"
 
     def inputs(self, signature: Signature) -> dict[str, Array]:
@@ -56,7 +52,7 @@ class PredictBody:
 
 
 def _from_columns(value: Any, signature: Signature) -> dict[str, Array]:
-    if not isinstance(value, dict) or _is_base64(value):
+    if not isinstance(value, dict) or is_base64(value):
         if len(signature.inputs) > 1:
             raise invalid(
                 "inputs is a plain value/list, but expecting an object as multiple input tensors required as per "
@@ -131,9 +127,5 @@ def _listed(shape: tuple[int, ...]) -> str:
     return "[" + ",".join(map(str, shape)) + "]"
 
 
-def _is_base64(value: Any) -> bool:
-    return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
-
-
 def _is_named(row: Any) -> bool:
-    return isinstance(row, dict) and not _is_base64(row)
+    return isinstance(row, dict) and not is_base64(row)

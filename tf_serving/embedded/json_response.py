@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from tf_serving.embedded import dtypes
-from tf_serving.embedded.dtypes import TF_TYPES, Array, type_name
+from tf_serving.embedded.dtypes import Array
 from tf_serving.embedded.json_request import Format
+from tf_serving.embedded.json_writer import checked, in_line, in_lines, quoted
 from tf_serving.embedded.status import invalid
+
+_ROW, _CELL = " " * 8, " " * 12
 
 
 def predict_answer(outputs: Mapping[str, Array], form: Format) -> bytes:
@@ -20,31 +19,31 @@ def predict_answer(outputs: Mapping[str, Array], form: Format) -> bytes:
     Raises:
         ServingError: the outputs cannot be cut into rows, or hold a type that JSON has not.
     """
-    values = {alias: _values(outputs[alias]) for alias in sorted(outputs)}
     if form == "columnar":
-        return _dump({"outputs": values if len(values) > 1 else next(iter(values.values()))})
+        values = {alias: checked(alias, outputs[alias]) for alias in sorted(outputs)}
+        value = values if len(values) > 1 else next(iter(values.values()))
+        return _document("outputs", in_lines(value, "    "))
     rows: int | None = None
-    for alias in values:
+    for alias in sorted(outputs):
         array = outputs[alias]
         if array.ndim == 0:
             raise invalid(f"Tensor name: {alias} has no shape information ")
         if rows is not None and len(array) != rows:
             raise invalid(f"Tensor name: {alias} has inconsistent batch size: {len(array)} expecting: {rows}")
         rows = len(array)
-    if len(values) == 1:
-        return _dump({"predictions": next(iter(values.values()))})
-    return _dump({"predictions": [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]})
+    columns = {alias: checked(alias, outputs[alias]) for alias in sorted(outputs)}
+    if not rows:
+        return _document("predictions", "[]")
+    if len(columns) == 1:
+        return _document("predictions", in_line(next(iter(columns.values())))[:-1] + "\n    ]")
+    lines = (_row(columns, row) for row in zip(*columns.values(), strict=True))
+    return _document("predictions", "[\n" + ",\n".join(lines) + "\n    ]")
 
 
-def _values(array: Array) -> Any:
-    number = TF_TYPES[array.dtype]
-    if number == dtypes.DT_HALF:
-        raise invalid(f"Failed to write JSON value for tensor type: {type_name(number)}")
-    if number == dtypes.DT_FLOAT:
-        # The shortest text of the 32-bit number, not of its 64-bit neighbour: 0.1, not 0.10000000149011612.
-        return np.array([float(str(value)) for value in array.ravel()]).reshape(array.shape).tolist()
-    return array.tolist()
+def _row(columns: Mapping[str, Any], row: tuple[Any, ...]) -> str:
+    cells = (f"{_CELL}{quoted(alias)}: {in_line(value)}" for alias, value in zip(columns, row, strict=True))
+    return _ROW + "{\n" + ",\n".join(cells) + "\n" + _ROW + "}"
 
 
-def _dump(value: Any) -> bytes:
-    return json.dumps(value).encode()
+def _document(key: str, value: str) -> bytes:
+    return f'{{\n    "{key}": {value}\n}}'.encode("utf-8", "surrogateescape")

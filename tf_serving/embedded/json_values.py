@@ -6,7 +6,10 @@ element by element, to say what TensorFlow Serving would say about it.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import math
+import re
 from itertools import chain
 from typing import Any
 
@@ -14,7 +17,7 @@ import numpy as np
 
 from tf_serving.embedded import dtypes
 from tf_serving.embedded.dtypes import NUMPY_TYPES, Array, type_name
-from tf_serving.embedded.json_parse import shown
+from tf_serving.embedded.json_parse import shown, type_of
 from tf_serving.embedded.status import Code, ServingError, invalid
 
 _FLOATS = {dtypes.DT_FLOAT: (2**24 - 1, "float"), dtypes.DT_DOUBLE: (2**53 - 1, "double")}
@@ -27,6 +30,7 @@ _INTEGERS = {
     dtypes.DT_UINT32: (0, 2**32 - 1),
     dtypes.DT_UINT64: (0, 2**64 - 1),
 }
+_BASE64 = re.compile("[A-Za-z0-9+/]*[=.]{0,2}")
 _FLOAT32_LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -37,10 +41,12 @@ def to_array(value: Any, dtype: int) -> Array:
         ServingError: ragged lists, or an element that is no number of this type.
     """
     flat, shape = _flatten(value)
-    if flat is not None and _all_fit(flat, dtype):
+    if flat is not None and dtype == dtypes.DT_STRING and set(map(type, flat)) <= {str, dict}:
+        return _strings(flat).reshape(shape)
+    if flat is not None and (not flat or _all_fit(flat, dtype)):
         wide = np.int64 if dtype in _INTEGERS and dtype != dtypes.DT_UINT64 else NUMPY_TYPES[dtype]
         return np.array(flat, wide).astype(NUMPY_TYPES[dtype], copy=False).reshape(shape)
-    check(value, dtype, dense_shape(value))
+    check(value, dtype, shape)
     raise invalid(f"JSON Value: {shown(value)} cannot be read as {type_name(dtype)}")
 
 
@@ -95,9 +101,12 @@ def _all_fit(flat: list[Any], dtype: int) -> bool:
     if dtype in _FLOATS:
         if not kinds <= {int, float}:
             return False
-        # Few requests hold whole numbers written without a point; only those need a look at each element.
-        exact = int not in kinds or all(_is_exact(number, dtype) for number in flat)
-        return exact and (dtype == dtypes.DT_DOUBLE or all(_is_exact(number, dtype) for number in flat))
+        if dtype == dtypes.DT_DOUBLE and int not in kinds:
+            return True
+        # Below the largest exact integer everything fits; only a list with something larger is looked at one by one.
+        if max(map(abs, flat)) <= _FLOATS[dtype][0]:
+            return True
+        return all(_is_exact(number, dtype) for number in flat)
     if dtype == dtypes.DT_BOOL:
         return kinds <= {bool}
     if dtype in _INTEGERS:
@@ -114,13 +123,20 @@ def _is_exact(number: float, dtype: int) -> bool:
 
 
 def _check_element(value: Any, dtype: int) -> None:
-    if dtype in _FLOATS:
+    if isinstance(value, dict):
+        if dtype != dtypes.DT_STRING:
+            raise _type_error(value, dtype)
+        if not is_base64(value):
+            raise invalid(f"JSON Value: {shown(value)} not formatted correctly for base64 data")
+        unescape_base64(value["b64"])
+    elif dtype == dtypes.DT_STRING:
+        if not isinstance(value, str):
+            raise _type_error(value, dtype)
+    elif dtype in _FLOATS:
         if type(value) not in (int, float):
             raise _type_error(value, dtype)
         if not _is_exact(value, dtype):
-            raise invalid(
-                f"Cannot convert JSON value: {shown(value)} to {_FLOATS[dtype][1]} without loss of precision."
-            )
+            raise _lossy(value, _FLOATS[dtype][1])
     elif dtype == dtypes.DT_BOOL or dtype in _INTEGERS:
         if not _all_fit([value], dtype):
             raise _type_error(value, dtype)
@@ -129,7 +145,51 @@ def _check_element(value: Any, dtype: int) -> None:
 
 
 def _type_error(value: Any, dtype: int) -> ServingError:
-    kind = {type(None): "Null", bool: str(value), dict: "Object", list: "Array", str: "String"}.get(
-        type(value), "Number"
-    )
-    return invalid(f"JSON Value: {shown(value)} Type: {kind} is not of expected type: {type_name(dtype)}")
+    return invalid(f"JSON Value: {shown(value)} Type: {type_of(value)} is not of expected type: {type_name(dtype)}")
+
+
+def _lossy(value: float, target: str) -> ServingError:
+    return invalid(f"Cannot convert JSON value: {shown(value)} to {target} without loss of precision.")
+
+
+def check_float32(value: float) -> None:
+    """
+    Raises:
+        ServingError: a finite number that a 32-bit float cannot hold.
+    """
+    if not _is_exact(value, dtypes.DT_FLOAT):
+        raise _lossy(value, "float")
+
+
+def is_base64(value: Any) -> bool:
+    """Whether the value is `{"b64": "<text>"}` and nothing else: bytes."""
+    return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
+
+
+def unescape_base64(text: str) -> bytes:
+    """The bytes of a base64 text; white space is skipped, padding may be left out but not be wrong.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT.
+    """
+    compact = "".join(text.split())
+    digits = compact.rstrip("=.")
+    padding = len(compact) - len(digits)
+    missing = -len(digits) % 4
+    if missing == 3 or padding not in (0, missing) or not _BASE64.fullmatch(compact):
+        raise invalid("Unable to base64 decode")
+    try:
+        return base64.b64decode(digits + "=" * missing, validate=True)
+    except binascii.Error:
+        raise invalid("Unable to base64 decode") from None
+
+
+def _strings(flat: list[Any]) -> Array:
+    array = np.empty(len(flat), np.object_)
+    for index, value in enumerate(flat):
+        if isinstance(value, str):
+            array[index] = value.encode("utf-8", "surrogateescape")
+        else:
+            _check_element(value, dtypes.DT_STRING)
+            array[index] = unescape_base64(value["b64"])
+    return array

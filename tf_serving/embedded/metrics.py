@@ -5,18 +5,22 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, TypeVar
 
 from tf_serving.embedded.status import Code, ServingError
 
 Entrypoint = Literal["REST", "GRPC"]
+Key = TypeVar("Key", str, tuple[str, str], tuple[str, str, str])
 
 _PREFIX = ":tensorflow:serving:"
 _BOUNDS_US = [10 * 1.8**step for step in range(33)]
-# The API is written differently by the two faces of TensorFlow Serving.
-_API = {"REST": "predict", "GRPC": "Predict"}
+_EXAMPLE_BOUNDS = [float(2**step) for step in range(15)]
+_EXAMPLE_APIS = frozenset({"Classify", "Regress", "MultiInference"})
+_RUNTIME = "TF1"  # TensorFlow Serving's name of the session that runs models
+
+Distribution = tuple[list[int], float]  # counts by bucket, and the sum of all values
 
 
 class Metrics:
@@ -25,60 +29,123 @@ class Metrics:
     Only the configured models are counted: names that a stranger makes up would grow the table without end.
     """
 
-    def __init__(self, model_names: Collection[str]) -> None:
-        self._model_names = frozenset(model_names)
+    def __init__(self, model_names: Collection[str] = ()) -> None:
+        names = frozenset(model_names)
+        self._model_names: Callable[[], Collection[str]] = lambda: names
         self._lock = threading.Lock()
         self._requests: dict[tuple[str, str], int] = {}
-        self._latencies: dict[tuple[str, str], tuple[list[int], float]] = {}
+        self._latencies: dict[tuple[str, str, str], Distribution] = {}
+        self._runtimes: dict[tuple[str, str], Distribution] = {}
+        self._examples: dict[str, Distribution] = {}
+        self._warmups: dict[tuple[str, str], Distribution] = {}
+        self._current = threading.local()
+
+    def count_only(self, model_names: Callable[[], Collection[str]]) -> None:
+        """Ask `model_names` which models are configured, for they change."""
+        self._model_names = model_names
 
     @contextmanager
-    def request(self, model_name: str, entrypoint: Entrypoint) -> Iterator[None]:
+    def request(self, model_name: str, entrypoint: Entrypoint, api: str = "Predict") -> Iterator[None]:
         """Count the request that the block answers; its time counts when it succeeds."""
         started = time.perf_counter()
+        self._current.request = (model_name, api)
         try:
             yield
         except ServingError as error:
             self._count(model_name, error.code)
             raise
+        finally:
+            self._current.request = None
         self._count(model_name, Code.OK)
-        self._observe(model_name, entrypoint, (time.perf_counter() - started) * 1e6)
+        # The two faces of TensorFlow Serving write the API differently.
+        name = api.lower() if entrypoint == "REST" else api
+        self._observe((model_name, name, entrypoint), (time.perf_counter() - started) * 1e6)
+
+    def observe_run(self, inputs: Mapping[str, Sized], latency_us: float) -> None:
+        """A model ran for the request of this thread; warm-up runs belong to none."""
+        request = getattr(self._current, "request", None)
+        if request is None:
+            return
+        model_name, api = request
+        with self._lock:
+            _add(self._runtimes, (model_name, api), latency_us)
+            if api in _EXAMPLE_APIS and "inputs" in inputs:
+                _add(self._examples, model_name, len(inputs["inputs"]), _EXAMPLE_BOUNDS)
+
+    def observe_warmup(self, model_path: str, status: str, latency_us: float) -> None:
+        """A version was warmed up, or failed to be."""
+        with self._lock:
+            _add(self._warmups, (model_path, status), latency_us)
 
     def _count(self, model_name: str, code: Code) -> None:
-        if model_name not in self._model_names:
+        if model_name not in self._model_names():
             return
         key = (model_name, code.name)
         with self._lock:
             self._requests[key] = self._requests.get(key, 0) + 1
 
-    def _observe(self, model_name: str, entrypoint: str, latency_us: float) -> None:
-        key = (model_name, entrypoint)
+    def _observe(self, key: tuple[str, str, str], latency_us: float) -> None:
         with self._lock:
-            buckets, total = self._latencies.get(key, ([0] * (len(_BOUNDS_US) + 1), 0.0))
-            buckets[bisect_left(_BOUNDS_US, latency_us)] += 1
-            self._latencies[key] = (buckets, total + latency_us)
+            _add(self._latencies, key, latency_us)
 
     def text(self) -> str:
         """All series."""
         with self._lock:
             requests = dict(self._requests)
-            latencies = {key: (list(buckets), total) for key, (buckets, total) in self._latencies.items()}
-        lines = [f"# TYPE {_PREFIX}request_count counter"]
-        for (model_name, status), count in sorted(requests.items()):
-            lines.append(f'{_PREFIX}request_count{{model_name="{_escaped(model_name)}",status="{status}"}} {count}')
-        lines.append(f"# TYPE {_PREFIX}request_latency histogram")
-        for (model_name, entrypoint), (buckets, total) in sorted(latencies.items()):
-            labels = f'model_name="{_escaped(model_name)}",API="{_API[entrypoint]}",entrypoint="{entrypoint}"'
-            lines += _histogram(f"{_PREFIX}request_latency", labels, buckets, total)
+            latencies, runtimes = _copy(self._latencies), _copy(self._runtimes)
+            examples, warmups = _copy(self._examples), _copy(self._warmups)
+        counts = [({"model_name": name, "status": status}, count) for (name, status), count in sorted(requests.items())]
+        totals = [({"model": name}, int(total)) for name, (_, total) in sorted(examples.items())]
+        lines = [
+            *_counter("request_count", counts),
+            *_histograms("request_latency", ("model_name", "API", "entrypoint"), latencies),
+            *_histograms("runtime_latency", ("model_name", "API", "runtime"),
+                         {(*key, _RUNTIME): found for key, found in runtimes.items()}),
+            *_histograms("request_example_counts", ("model",), examples, _EXAMPLE_BOUNDS),
+            *_counter("request_example_count_total", totals),
+            *_histograms("model_warmup_latency", ("model_path", "status"), warmups),
+        ]  # fmt: skip
         return "\n".join(lines) + "\n"
 
 
-def _histogram(name: str, labels: str, buckets: list[int], total: float) -> list[str]:
-    lines = []
-    below = 0
-    for bound, count in zip([*(f"{bound:g}" for bound in _BOUNDS_US), "+Inf"], buckets, strict=True):
-        below += count
-        lines.append(f'{name}_bucket{{{labels},le="{bound}"}} {below}')
-    return [*lines, f"{name}_sum{{{labels}}} {total:.6f}", f"{name}_count{{{labels}}} {below}"]
+def _add(table: dict[Key, Distribution], key: Key, value: float, bounds: Sequence[float] = _BOUNDS_US) -> None:
+    buckets, total = table.get(key) or ([0] * (len(bounds) + 1), 0.0)
+    buckets[bisect_left(bounds, value)] += 1
+    table[key] = (buckets, total + value)
+
+
+def _copy(table: Mapping[Key, Distribution]) -> dict[Key, Distribution]:
+    return {key: (list(buckets), total) for key, (buckets, total) in table.items()}
+
+
+def _counter(name: str, values: Sequence[tuple[Mapping[str, str], int]]) -> list[str]:
+    return [
+        f"# TYPE {_PREFIX}{name} counter",
+        *(f"{_PREFIX}{name}{{{_labels(labels)}}} {value}" for labels, value in values),
+    ]
+
+
+def _histograms(
+    name: str,
+    label_names: Sequence[str],
+    found: Mapping[Key, Distribution],
+    bounds: Sequence[float] = _BOUNDS_US,
+) -> list[str]:
+    name = f"{_PREFIX}{name}"
+    lines = [f"# TYPE {name} histogram"]
+    for key, (buckets, total) in sorted(found.items()):
+        values = (key,) if isinstance(key, str) else key
+        labels = _labels(dict(zip(label_names, values, strict=True)))
+        below = 0
+        for bound, count in zip([*(f"{bound:g}" for bound in bounds), "+Inf"], buckets, strict=True):
+            below += count
+            lines.append(f'{name}_bucket{{{labels},le="{bound}"}} {below}')
+        lines += [f"{name}_sum{{{labels}}} {total:.6f}", f"{name}_count{{{labels}}} {below}"]
+    return lines
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
 
 
 def _escaped(text: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from tf_serving.embedded.status import invalid
+
+_TENSORFLOW, _TENSORFLOW_TYPE = "tensorflow", 1  # the platform, and ModelType.TENSORFLOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,8 @@ class ModelConfig:
     labels: Mapping[str, int] = field(default_factory=dict)
 
 
-def read_model_config_file(path: Path) -> list[ModelConfig]:
-    """Read a ModelServerConfig in protobuf text format, as tensorflow_model_server does.
+def read_model_config_file(path: Path, known: Collection[str] = ()) -> list[ModelConfig]:
+    """Read a ModelServerConfig in protobuf text format, as tensorflow_model_server does. An empty one has no models.
 
     Raises:
         ServingError: it cannot be read or asks for what no server may do.
@@ -46,37 +48,52 @@ def read_model_config_file(path: Path) -> list[ModelConfig]:
     try:
         message = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
     except text_format.ParseError as error:
-        raise invalid(f"--model_config_file {path} is not a ModelServerConfig: {error}") from None
-    if message.WhichOneof("config") != "model_config_list":
-        raise invalid(f"--model_config_file {path}: only model_config_list is supported")
-    return model_configs(message.model_config_list)
+        raise invalid(f"Invalid protobuf file: '{path}': it is not a ModelServerConfig: {error}") from None
+    if message.WhichOneof("config") == "custom_model_config":
+        raise invalid(f"--model_config_file {path}: ModelServer does not yet support custom model config.")
+    return model_configs(message.model_config_list, known)
 
 
-def model_configs(message: Any) -> list[ModelConfig]:
-    """The models of a ModelConfigList, checked.
+def model_configs(message: Any, known: Collection[str] = ()) -> list[ModelConfig]:
+    """The models of a ModelConfigList, checked. `known` are the models served now.
 
     Raises:
         ServingError: a name twice, a relative path, another platform than TensorFlow.
     """
-    configs: list[ModelConfig] = []
+    names: set[str] = set()
     for entry in message.config:
-        if entry.name in {config.name for config in configs}:
+        if entry.name in names:
             raise invalid(f"Illegal to list model {entry.name} multiple times in config list")
-        base_path = Path(entry.base_path.removeprefix("file://"))
-        if not base_path.is_absolute():
-            raise invalid(
-                f"Expected model {entry.name} to have an absolute path or URI; got base_path()={entry.base_path}"
-            )
-        if not entry.model_platform and not entry.model_type:
-            raise invalid(
-                "Illegal setting neither ModelServerConfig::model_type (deprecated) nor "
-                f"ModelServerConfig::model_platform, model name is {entry.name}"
-            )
-        if entry.model_platform not in ("", "tensorflow"):
-            raise invalid(f"Model {entry.name} requests unsupported platform {entry.model_platform}")
-        labels = dict(entry.version_labels)
-        configs.append(ModelConfig(entry.name, base_path, _policy(entry.model_version_policy), labels))
-    return configs
+        names.add(entry.name)
+    return [_model_config(entry, known) for entry in message.config]
+
+
+def _model_config(entry: Any, known: Collection[str]) -> ModelConfig:
+    base_path = Path(entry.base_path.removeprefix("file://"))
+    if not base_path.is_absolute():
+        raise invalid(f"Expected model {entry.name} to have an absolute path or URI; got base_path()={entry.base_path}")
+    platform = _platform(entry)
+    if platform != _TENSORFLOW and entry.name in known:
+        raise invalid(
+            f"Illegal to change a model's platform. For model {entry.name} platform was {_TENSORFLOW} and new platform "
+            f"requested is {platform}"
+        )
+    if platform != _TENSORFLOW:
+        raise invalid(f"Model {entry.name} requests unsupported platform {platform}")
+    return ModelConfig(entry.name, base_path, _policy(entry.model_version_policy), dict(entry.version_labels))
+
+
+def _platform(entry: Any) -> str:
+    fields = "ModelServerConfig::model_type (deprecated) {} ModelServerConfig::model_platform"
+    if entry.model_type:
+        if entry.model_platform:
+            raise invalid(f"Illegal setting both {fields.format('and')}.")
+        if entry.model_type != _TENSORFLOW_TYPE:
+            raise invalid(f"ModelServerConfig::model_type choice {entry.model_type} not supported.")
+        return _TENSORFLOW
+    if not entry.model_platform:
+        raise invalid(f"Illegal setting neither {fields.format('nor')}, model name is {entry.name}")
+    return str(entry.model_platform)
 
 
 def _policy(message: Any) -> VersionPolicy:

@@ -53,7 +53,12 @@ def predict(
         if signature is None:
             raise unknown_signature(signature_name)
         inputs = read_inputs(signature)
-        _check_inputs(signature, inputs)
+        check_inputs(signature, inputs)
+        if len(inputs) < len(signature.inputs):
+            inputs = {
+                **{alias: signature.defaults[alias] for alias in signature.inputs if alias not in inputs},
+                **inputs,
+            }
         outputs = _wanted_outputs(signature, output_filter)
         return Prediction(servable.version, signature_name, servable.model.run(signature, inputs, outputs, timeout_s))
 
@@ -66,8 +71,12 @@ def unknown_signature_rest(name: str) -> ServingError:
     return invalid(f'Serving signature name: "{name}" not found in signature def')
 
 
-def _check_inputs(signature: Signature, inputs: Mapping[str, Array]) -> None:
-    if len(inputs) != len(signature.inputs):
+def check_inputs(signature: Signature, inputs: Mapping[str, object]) -> None:
+    """
+    Raises:
+        ServingError: an input is missing, or one is sent that the signature has not.
+    """
+    if len(inputs) > len(signature.inputs) or (len(inputs) < len(signature.inputs) and not signature.defaults):
         raise invalid(
             f"input size does not match signature: {len(inputs)}!={len(signature.inputs)} "
             f"len({_names(inputs)}) != len({_names(signature.inputs)}). "
@@ -75,7 +84,7 @@ def _check_inputs(signature: Signature, inputs: Mapping[str, Array]) -> None:
             f"Missing but required: {_names(set(signature.inputs) - set(inputs))}."
         )
     for alias, spec in signature.inputs.items():
-        if alias not in inputs:
+        if alias not in inputs and alias not in signature.defaults:
             raise invalid(
                 f"Signature input alias: {alias}(feed name: {spec.feed_name}) not found in request and no default "
                 f"value provided. Inputs expected to be in the set {_names(signature.inputs)}."

@@ -6,25 +6,34 @@ import asyncio
 import json
 import logging
 import re
-import zlib
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from typing import Any
 from urllib.parse import unquote
 
+from tf_serving.embedded.inference import CLASSIFY_METHOD, REGRESS_METHOD, infer
+from tf_serving.embedded.json_examples import ExamplesBody, classify_answer, regress_answer
 from tf_serving.embedded.json_request import PredictBody
 from tf_serving.embedded.json_response import predict_answer
+from tf_serving.embedded.json_writer import quoted
 from tf_serving.embedded.metadata import metadata_json
 from tf_serving.embedded.metrics import Metrics
 from tf_serving.embedded.predict import ModelManager, Target, predict, unknown_signature_rest
+from tf_serving.embedded.protos import classification_pb2, regression_pb2
+from tf_serving.embedded.rest_http import CORS_HEADERS, NOT_FOUND, compressed, decompressed, header, preflight_status
+from tf_serving.embedded.rest_inline import InlineRule
 from tf_serving.embedded.status import Code, ServingError, invalid
 from tf_serving.embedded.versions import MAX_VERSION
 
 log = logging.getLogger(__name__)
 
-_MODEL = r"/v1/models/(?P<model>[^/:?]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:?]+))?"
-_PREDICT = re.compile(_MODEL + ":(?P<method>predict|classify|regress)", re.IGNORECASE)
-_STATUS = re.compile(_MODEL + "(?P<metadata>/metadata)?", re.IGNORECASE)
+# Matched against the whole target, query string and all, as TensorFlow Serving does.
+_VERSION = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
+_PREDICT = re.compile(
+    "/v1/models/(?P<model>[^/:]+)" + _VERSION + ":(?P<method>predict|classify|regress)", re.IGNORECASE
+)
+_STATUS = re.compile("/v1/models(?:/(?P<model>[^/:]+))?" + _VERSION + "(?P<metadata>/metadata)?", re.IGNORECASE)
 
 _HTTP_STATUS = {
     Code.INVALID_ARGUMENT: 400,
@@ -42,7 +51,6 @@ _HTTP_STATUS = {
     Code.DEADLINE_EXCEEDED: 504,
 }
 _JSON = [(b"content-type", b"application/json")]
-_LARGEST_BODY = 2**30
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -59,9 +67,12 @@ class RestApp:
         timeout_s: float,
         metrics: Metrics,
         metrics_path: str | None,
+        cors: bool = False,
     ) -> None:
         self._manager, self._executor, self._timeout_s = manager, executor, timeout_s
         self._metrics, self._metrics_path = metrics, metrics_path
+        self._inline = InlineRule(manager)
+        self._cors = CORS_HEADERS if cors else []
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -76,16 +87,29 @@ class RestApp:
             await _answer(send, 200, self._metrics.text().encode(), [(b"content-type", b"text/plain")])
             return
         if not target.lower().startswith("/v1/"):
-            await _answer(send, 404, b"<html><body>Not Found</body></html>", [(b"content-type", b"text/html")])
+            await _answer(send, 404, NOT_FOUND, [(b"content-type", b"text/html")])
             return
-        encoding = dict(scope["headers"]).get(b"content-encoding", b"")
+        if scope["method"] == "OPTIONS":
+            await _answer(send, preflight_status(scope), b"", self._cors)
+            return
+        encoding = header(scope, b"content-encoding")
+        if not encoding and self._inline.applies(scope["method"], target, len(body)):
+            began = time.perf_counter()
+            status, answer = self._respond(scope["method"], target, encoding, body)
+            self._inline.took(target, time.perf_counter() - began)
+            await self._answer_json(scope, send, status, answer)
+            return
         loop = asyncio.get_running_loop()
         work = loop.run_in_executor(self._executor, self._respond, scope["method"], target, encoding, body)
         try:
             status, answer = await asyncio.wait_for(work, self._timeout_s)
         except TimeoutError:
-            status, answer = _error(ServingError(Code.DEADLINE_EXCEEDED, "Timed out waiting for the model"))
-        await _answer(send, status, answer, _JSON)
+            status, answer = _error(ServingError(Code.DEADLINE_EXCEEDED, "Timed out waiting for notification"))
+        await self._answer_json(scope, send, status, answer)
+
+    async def _answer_json(self, scope: dict[str, Any], send: Send, status: int, answer: bytes) -> None:
+        body, encoding_headers = compressed(answer, header(scope, b"accept-encoding"))
+        await _answer(send, status, body, [*_JSON, *encoding_headers, *self._cors])
 
     def _respond(self, method: str, target: str, encoding: bytes, body: bytes) -> tuple[int, bytes]:
         try:
@@ -99,13 +123,14 @@ class RestApp:
 
     def _route(self, method: str, target: str, encoding: bytes, body: bytes) -> bytes:
         if method == "POST" and (match := _PREDICT.fullmatch(target)):
-            if match["method"].lower() != "predict":
-                raise ServingError(Code.UNIMPLEMENTED, f"The embedded server does not do {match['method'].lower()}")
-            return self._predict(match, _decompressed(body, encoding))
+            method_name = match["method"].lower()
+            if method_name == "predict":
+                return self._predict(match, decompressed(body, encoding))
+            return self._infer(match, decompressed(body, encoding), method_name)
         if method == "GET" and (match := _STATUS.fullmatch(target)):
+            if not match["model"]:
+                raise invalid("Missing model name in request.")
             return self._metadata(match) if match["metadata"] else self._status(match)
-        if method == "GET" and target.lower().rstrip("/") == "/v1/models":
-            raise invalid("Missing model name in request.")
         raise invalid(f"Malformed request: {method} {target}")
 
     def _predict(self, match: re.Match[str], body: bytes) -> bytes:
@@ -120,6 +145,19 @@ class RestApp:
                 unknown_signature=unknown_signature_rest,
             )
             return predict_answer(prediction.outputs, request.format)
+
+    def _infer(self, match: re.Match[str], body: bytes, method: str) -> bytes:
+        named = _target(match)
+        with self._metrics.request(named.model, "REST", method.capitalize()):
+            request = ExamplesBody(body)
+            target = Target(named.model, named.version, named.label, request.signature_name)
+            if method == "classify":
+                classifications = classification_pb2.ClassificationResult()
+                infer(self._manager, target, CLASSIFY_METHOD, request.input, classifications, self._timeout_s)
+                return classify_answer(classifications)
+            regressions = regression_pb2.RegressionResult()
+            infer(self._manager, target, REGRESS_METHOD, request.input, regressions, self._timeout_s)
+            return regress_answer(regressions)
 
     def _status(self, match: re.Match[str]) -> bytes:
         target = _target(match)
@@ -149,20 +187,8 @@ def _target(match: re.Match[str]) -> Target:
 
 
 def _error(error: ServingError) -> tuple[int, bytes]:
-    return _HTTP_STATUS.get(error.code, 500), json.dumps({"error": error.message}, ensure_ascii=False).encode()
-
-
-def _decompressed(body: bytes, encoding: bytes) -> bytes:
-    if encoding.lower() != b"gzip":
-        return body
-    decoder = zlib.decompressobj(wbits=31)
-    try:
-        data = decoder.decompress(body, _LARGEST_BODY)
-    except zlib.error as error:
-        raise invalid(f"Failed to decompress the request body: {error}") from None
-    if not decoder.eof:
-        raise invalid("Failed to decompress the request body: it is cut short or too large")
-    return data
+    answer = f'{{\n    "error": {quoted(error.message)}\n}}'
+    return _HTTP_STATUS.get(error.code, 500), answer.encode("utf-8", "surrogateescape")
 
 
 async def _read_body(receive: Receive) -> bytes | None:

@@ -42,11 +42,14 @@ class RestServer:
         timeout_s: float,
         metrics: Metrics,
         metrics_path: str | None,
+        cors: bool = False,
     ) -> None:
         self._listener = listener
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="rest")
         config = uvicorn.Config(
-            RestApp(manager, self._executor, timeout_s=timeout_s, metrics=metrics, metrics_path=metrics_path),
+            RestApp(
+                manager, self._executor, timeout_s=timeout_s, metrics=metrics, metrics_path=metrics_path, cors=cors
+            ),
             interface="asgi3",
             lifespan="off",
             ws="none",

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tf_serving.embedded.dtypes import NUMPY_TYPES, TF_TYPES, Array, type_name
+from tf_serving.embedded import string_tensor
+from tf_serving.embedded.dtypes import DT_STRING, NUMPY_TYPES, TF_TYPES, Array, type_name
 from tf_serving.embedded.protos import config_pb2, meta_graph_pb2
 from tf_serving.embedded.signature import Signature, TensorSpec
 from tf_serving.embedded.status import Code, ServingError
-from tf_serving.embedded.tf_library import Output, Status, library
+from tf_serving.embedded.tensor_proto import to_array
+from tf_serving.embedded.tf_library import Deallocator, Output, Status, library
 
 # Running in the calling thread saves TensorFlow's thread hand-over (five times faster for a small model), but such a
 # run cannot be timed out and its operations nest on the stack: only for graphs without loops and of limited size.
 _INLINE_NODES = 500
 _LOOPS = frozenset({"While", "StatelessWhile", "Enter", "RefEnter", "NextIteration", "Map", "MapDefun"})
+
+# Memory of string tensors that TensorFlow still uses, by address.
+_LENT: dict[int, Any] = {}
+
+
+def _forget_lent(address: int, _length: int, _argument: int) -> None:
+    _LENT.pop(address, None)
+
+
+_return_lent = Deallocator(_forget_lent)
 
 
 class SavedModelRunner:
@@ -93,11 +106,6 @@ class SavedModelRunner:
         Raises:
             ServingError: with TensorFlow's code and text; DEADLINE_EXCEEDED after `timeout_s`.
         """
-        for alias in (*inputs, *outputs):
-            spec = signature.inputs.get(alias) or signature.outputs[alias]
-            if spec.dtype not in NUMPY_TYPES:
-                text = f"The embedded server does not take tensors of type {type_name(spec.dtype)} ({alias})"
-                raise ServingError(Code.UNIMPLEMENTED, text)
         tf = self._library
         feeds = (Output * len(inputs))(*(self._outputs[signature.inputs[alias].feed_name] for alias in inputs))
         fetches = (Output * len(outputs))(*(self._outputs[signature.outputs[alias].feed_name] for alias in outputs))
@@ -134,6 +142,8 @@ class SavedModelRunner:
         # A copy, so that no NumPy memory has to outlive the run; `order` keeps a scalar a scalar.
         array = np.asarray(array, order="C")
         dims = (ctypes.c_int64 * array.ndim)(*array.shape)
+        if array.dtype.hasobject:
+            return self._string_tensor(array, dims)
         tensor: int | None = self._library.TF_AllocateTensor(TF_TYPES[array.dtype], dims, array.ndim, array.nbytes)
         if tensor is None:
             raise ServingError(Code.RESOURCE_EXHAUSTED, f"No memory for an input of {array.nbytes} bytes")
@@ -141,12 +151,29 @@ class SavedModelRunner:
             ctypes.memmove(self._library.TF_TensorData(tensor), array.ctypes.data, array.nbytes)
         return tensor
 
+    def _string_tensor(self, array: Array, dims: Any) -> int:
+        if not array.size:
+            empty: int = self._library.TF_AllocateTensor(DT_STRING, dims, array.ndim, 0)
+            return empty
+        structures, texts = string_tensor.packed(array.ravel().tolist())
+        address = ctypes.addressof(structures)
+        _LENT[address] = structures, texts
+        tensor: int = self._library.TF_NewTensor(
+            DT_STRING, dims, array.ndim, address, string_tensor.SIZE * array.size, _return_lent, None
+        )
+        return tensor
+
     def _array(self, tensor: int) -> Array:
         tf = self._library
-        dtype = NUMPY_TYPES.get(tf.TF_TensorType(tensor))
+        number = tf.TF_TensorType(tensor)
+        dtype = NUMPY_TYPES.get(number)
         if dtype is None:
-            raise ServingError(Code.UNIMPLEMENTED, "The embedded server does not give tensors of this type")
-        array = np.empty(tuple(tf.TF_Dim(tensor, axis) for axis in range(tf.TF_NumDims(tensor))), dtype)
+            text = f"The embedded server does not give tensors of type {type_name(number)}"
+            raise ServingError(Code.UNIMPLEMENTED, text)
+        shape = tuple(tf.TF_Dim(tensor, axis) for axis in range(tf.TF_NumDims(tensor)))
+        if number == DT_STRING:
+            return string_tensor.unpacked(tf.TF_TensorData(tensor) or 0, math.prod(shape)).reshape(shape)
+        array = np.empty(shape, dtype)
         if array.nbytes:
             ctypes.memmove(array.ctypes.data, tf.TF_TensorData(tensor), array.nbytes)
         return array
@@ -177,6 +204,7 @@ def _signature(proto: Any) -> Signature:
     return Signature(
         inputs={alias: TensorSpec(info.name, info.dtype) for alias, info in sorted(proto.inputs.items())},
         outputs={alias: TensorSpec(info.name, info.dtype) for alias, info in sorted(proto.outputs.items())},
+        defaults={alias: to_array(alias, value) for alias, value in getattr(proto, "defaults", {}).items()},
     )
 
 

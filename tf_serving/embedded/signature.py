@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from tf_serving.embedded.dtypes import Array
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -22,3 +24,5 @@ class Signature:
 
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
+    # Values for inputs that a request may leave out.
+    defaults: Mapping[str, Array] = field(default_factory=dict)

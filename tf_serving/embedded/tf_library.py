@@ -33,6 +33,9 @@ class Buffer(ctypes.Structure):
     _fields_ = (("data", _POINTER), ("length", ctypes.c_size_t), ("deallocator", _POINTER))
 
 
+# Called when the last user of a tensor made by TF_NewTensor lets go of its memory: (data, length, argument).
+Deallocator = ctypes.CFUNCTYPE(None, _POINTER, ctypes.c_size_t, _POINTER)
+
 _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "TF_Version": (ctypes.c_char_p, []),
     "TF_NewStatus": (_POINTER, []),
@@ -81,6 +84,10 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
             _POINTER,
         ],
     ),
+    "TF_NewTensor": (
+        _POINTER,
+        [ctypes.c_int, ctypes.POINTER(ctypes.c_int64), ctypes.c_int, _POINTER, ctypes.c_size_t, Deallocator, _POINTER],
+    ),
     "TF_AllocateTensor": (_POINTER, [ctypes.c_int, ctypes.POINTER(ctypes.c_int64), ctypes.c_int, ctypes.c_size_t]),
     "TF_DeleteTensor": (None, [_POINTER]),
     "TF_TensorType": (ctypes.c_int, [_POINTER]),
@@ -89,6 +96,13 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "TF_TensorByteSize": (ctypes.c_size_t, [_POINTER]),
     "TF_TensorData": (_POINTER, [_POINTER]),
 }
+
+
+# Only these let other Python threads run meanwhile. The rest return at once: to give up Python's lock around each of
+# them, a dozen times a request, would make the threads queue for it again and again.
+_LONG = frozenset(
+    {"TF_LoadSessionFromSavedModel", "TF_SessionRun", "TF_CloseSession", "TF_DeleteSession", "TF_DeleteGraph"}
+)
 
 
 @lru_cache(maxsize=1)
@@ -103,8 +117,13 @@ def library() -> ctypes.CDLL:
     if not found:
         raise RuntimeError(f"No libtensorflow_cc in {folder}: this build of TensorFlow has no C library.")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Its own allocator never gives back what an unloaded model held: as much again as the largest two versions.
+    os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
     handle = ctypes.CDLL(str(Path(found[0])), mode=os.RTLD_LOCAL | os.RTLD_NOW)
+    brief = ctypes.PyDLL(str(Path(found[0])), mode=os.RTLD_LOCAL | os.RTLD_NOW)
     for name, (result, arguments) in _FUNCTIONS.items():
+        if name not in _LONG:
+            setattr(handle, name, getattr(brief, name))
         function = getattr(handle, name)
         function.restype, function.argtypes = result, arguments
     return handle

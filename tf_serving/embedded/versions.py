@@ -12,6 +12,8 @@ from tf_serving.embedded.status import Code
 
 MAX_VERSION = 2**63 - 1
 
+Fingerprint = tuple[tuple[str, int, int], ...]
+
 
 class State(IntEnum):
     """ModelVersionStatus.State."""
@@ -67,7 +69,7 @@ def wanted_versions(policy: VersionPolicy, on_disk: Collection[int], failing: Co
     return wanted
 
 
-def fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:
+def fingerprint(folder: Path) -> Fingerprint:
     """Names, sizes and times of the files of a version: changes when somebody repairs or completes it."""
     entries = []
     for path in sorted(folder.rglob("*")):

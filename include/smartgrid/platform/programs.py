@@ -110,6 +110,8 @@ def programs(settings: Settings) -> list[Program]:
                     # A version that cannot be loaded is known at once, not after five minutes of retries.
                     "--max_num_load_retries=1",
                     "--load_retry_interval_micros=1000000",
+                    # After a restart the last good version serves, even if a newer one is damaged.
+                    "--fall_back_to_older_versions",
                 ),
                 health.model_server,
                 {

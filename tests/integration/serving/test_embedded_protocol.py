@@ -113,7 +113,7 @@ def test_compressed_request_body_is_understood(shared_server: ServerProcess) -> 
         ("GET", "/v1/models/other/metadata", None, 404, "Servable not found for request: Latest(other)"),
         ("GET", "/v1/models", None, 400, "Missing model name in request."),
         ("GET", "/v1/nothing", None, 400, "Malformed request: GET /v1/nothing"),
-        ("GET", f"/v1/models/{MODEL}?x=1", None, 400, f"Malformed request: GET /v1/models/{MODEL}?x=1"),
+        ("GET", f"/v1/models/{MODEL}?x=1", None, 404, f"Could not find any versions of model {MODEL}?x=1"),
         ("DELETE", f"/v1/models/{MODEL}", None, 400, f"Malformed request: DELETE /v1/models/{MODEL}"),
         (
             "POST",
@@ -153,7 +153,13 @@ def test_compressed_request_body_is_understood(shared_server: ServerProcess) -> 
             'Serving signature name: "s" not found in signature def',
         ),
         ("POST", f"/v1/models/{MODEL}:predict", b'{"instances": [[1, 2]]}', 400, "Matrix size-incompatible"),
-        ("POST", f"/v1/models/{MODEL}:classify", b"{}", 501, "The embedded server does not do classify"),
+        (
+            "POST",
+            f"/v1/models/{MODEL}:classify",
+            b'{"examples": [{}]}',
+            400,
+            "No classification inputs found in Signat",
+        ),
     ],
 )
 def test_rest_refusals(
@@ -264,11 +270,11 @@ def test_health_check_says_serving(channel: grpc.Channel) -> None:
     assert check(b"") == b"\x08\x01"
 
 
-def test_methods_not_done_yet_are_named_unimplemented(channel: grpc.Channel) -> None:
+def test_methods_that_are_none_are_unimplemented(channel: grpc.Channel) -> None:
     with pytest.raises(grpc.RpcError) as caught:
-        channel.unary_unary("/tensorflow.serving.PredictionService/Classify")(b"")
+        channel.unary_unary("/tensorflow.serving.PredictionService/Guess")(b"")
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_unknown_flag_is_printed_and_not_fatal(shared_server: ServerProcess) -> None:
-    assert "unknown flag ignored: --no_such_flag=7" in shared_server.text()
+    assert "unknown argument: --no_such_flag=7" in shared_server.text()

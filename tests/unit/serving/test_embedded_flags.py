@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tf_serving.embedded.flags import parse_flags
+from tf_serving.embedded.flags import parse_flags, usage
 from tf_serving.embedded.model_config import VersionPolicy, read_model_config_file
 from tf_serving.embedded.monitoring import metrics_path
 from tf_serving.embedded.status import ServingError
@@ -25,12 +25,27 @@ def test_the_image_s_own_command_line_is_understood() -> None:
 
 
 def test_unknown_and_idle_flags_are_named_and_not_fatal() -> None:
-    _, remarks = parse_flags(["--frobnicate=1", "--enable_batching", "--ssl_config_file=/m"])
+    _, remarks = parse_flags(["--frobnicate=1", "--noenable_profiler", "--num_unload_threads", "3"])
     assert remarks == [
-        "unknown flag ignored: --frobnicate=1",
-        "--enable_batching has no effect in the embedded server",
-        "--ssl_config_file has no effect in the embedded server",
+        "unknown argument: --frobnicate=1",
+        "--num_unload_threads has no effect in the embedded server",
+        "--enable_profiler has no effect in the embedded server",
     ]
+
+
+def test_flags_without_effect_say_so_in_the_help() -> None:
+    text = usage()
+    assert "--flush_filesystem_caches" in text
+    assert "no effect here: nothing is cached" in text
+
+
+def test_defaults_are_those_of_the_real_server() -> None:
+    flags, _ = parse_flags([])
+    assert (flags.port, flags.rest_api_port, flags.model_name) == (8500, 0, "default")
+    assert (flags.rest_api_timeout_in_ms, flags.file_system_poll_wait_seconds) == (30_000, 1)
+    assert (flags.max_num_load_retries, flags.load_retry_interval_micros) == (5, 60_000_000)
+    assert (flags.enable_model_warmup, flags.enable_batching) == (True, False)
+    assert flags.model_config_file_poll_wait_seconds == 0
 
 
 @pytest.mark.parametrize(
@@ -39,6 +54,8 @@ def test_unknown_and_idle_flags_are_named_and_not_fatal() -> None:
         ("--enable_grpc_healthcheck_service", True),
         ("--enable_grpc_healthcheck_service=true", True),
         ("--enable_grpc_healthcheck_service=false", False),
+        ("--enable_grpc_healthcheck_service=0", False),
+        ("--noenable_grpc_healthcheck_service", False),
     ],
 )
 def test_boolean_flags_take_a_value_or_none(argument: str, value: bool) -> None:
@@ -80,7 +97,14 @@ def test_config_file_with_policies_and_labels(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("nonsense", "is not a ModelServerConfig"),
-        ("", "only model_config_list is supported"),
+        ("custom_model_config { }", "does not yet support custom model config"),
+        (
+            (
+                'model_config_list { config { name: "a" base_path: "/m" model_platform: "tensorflow" '
+                "model_type: TENSORFLOW } }"
+            ),
+            "Illegal setting both ModelServerConfig::model_type",
+        ),
         (
             (
                 'model_config_list { config { name: "a" base_path: "/m" model_platform: "tensorflow" } '
@@ -105,6 +129,16 @@ def test_config_file_with_policies_and_labels(tmp_path: Path) -> None:
 def test_wrong_config_file_is_refused(tmp_path: Path, text: str, problem: str) -> None:
     with pytest.raises(ServingError, match=problem):
         read_model_config_file(config(tmp_path, text))
+
+
+def test_an_empty_config_file_has_no_models(tmp_path: Path) -> None:
+    assert read_model_config_file(config(tmp_path, "")) == []
+
+
+def test_a_served_model_cannot_change_its_platform(tmp_path: Path) -> None:
+    text = 'model_config_list { config { name: "a" base_path: "/m" model_platform: "caffe" } }'
+    with pytest.raises(ServingError, match="For model a platform was tensorflow and new platform requested is caffe"):
+        read_model_config_file(config(tmp_path, text), known=["a"])
 
 
 def test_metrics_are_shown_where_the_file_says(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 
 import numpy as np
@@ -12,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tf_serving.embedded import dtypes
+from tf_serving.embedded.json_parse import parse_object
 from tf_serving.embedded.json_request import PredictBody
 from tf_serving.embedded.json_response import predict_answer
+from tf_serving.embedded.json_strict import parse_strictly
 from tf_serving.embedded.signature import Signature, TensorSpec
 from tf_serving.embedded.status import Code, ServingError
 
@@ -48,8 +51,19 @@ def row(body: str, dtype: int = dtypes.DT_DOUBLE) -> np.ndarray:
         (b'{"a": 1 "b": 2}', "JSON Parse error: Missing a comma or } after an object member. at offset: 8"),
         (b'{"a": [1 2]}', "JSON Parse error: Missing a comma or ] after an array element. at offset: 9"),
         (b'{"a": ["]", {"}": 1}', "JSON Parse error: Missing a comma or ] after an array element. at offset: 20"),
-        (b'{"a": "b', "JSON Parse error: Missing a closing quotation mark in string. at offset: 6"),
-        (b'{"\xff": 1}', "JSON Parse error: Invalid encoding in string. at offset: 2"),
+        (b'{"a": "b', "JSON Parse error: Missing a closing quotation mark in string. at offset: 8"),
+        (b'{"a": "\n"}', "JSON Parse error: Invalid encoding in string. at offset: 7"),
+        (b'{"a": "\\x"}', "JSON Parse error: Invalid escape character in string. at offset: 7"),
+        (b'{"a": "\\u12g4"}', "JSON Parse error: Incorrect hex digit after \\u escape in string. at offset: 7"),
+        (b'{"a": "\\ud800"}', "JSON Parse error: The surrogate pair in string is invalid. at offset: 7"),
+        (b'{"a": [1, 1e400]}', "JSON Parse error: Number too big to be stored in double. at offset: 10"),
+        (b'{"a": ' + b"9" * 400 + b"}", "JSON Parse error: Number too big to be stored in double. at offset: 6"),
+        (b'{"a": 1.}', "JSON Parse error: Miss fraction part in number. at offset: 8"),
+        (b'{"a": 1e}', "JSON Parse error: Miss exponent in number. at offset: 8"),
+        (b'{"a": nul}', "JSON Parse error: Invalid value. at offset: 9"),
+        (b'{"a": 01}', "JSON Parse error: Missing a comma or } after an object member. at offset: 7"),
+        (b'{"\xc3\xa9": tru}', "JSON Parse error: Invalid value. at offset: 10"),
+        (b'\xef\xbb\xbf{"a": x}', "JSON Parse error: Invalid value. at offset: 9"),
         (b"[" * 200_000, "JSON Parse error: Nested too deeply"),
         (b"[1, 2]", "JSON Value: [1, 2] Is not object"),
         (b"{}", "Missing 'inputs' or 'instances' key"),
@@ -195,17 +209,55 @@ def test_integers_keep_all_64_bits_and_their_limits() -> None:
     assert row('{"instances": [true, false]}', dtypes.DT_BOOL).tolist() == [True, False]
 
 
-def test_strings_are_refused_as_not_supported() -> None:
-    assert refused(b'{"instances": ["x"]}', one(dtypes.DT_STRING)).endswith(
-        'UNIMPLEMENTED: Conversion of JSON Value: "x" to type: string'
+def test_half_precision_is_refused_as_not_supported() -> None:
+    assert refused(b'{"instances": [1.5]}', one(dtypes.DT_HALF)).endswith(
+        "UNIMPLEMENTED: Conversion of JSON Value: 1.5 to type: half"
     )
+
+
+def test_texts_and_base64_become_bytes() -> None:
+    body = b'{"instances": ["caf\xc3\xa9", {"b64": "aGk="}, {"b64": " aG k "}, "\xff\\u0000"]}'
+    assert PredictBody(body).inputs(one(dtypes.DT_STRING))["x"].tolist() == [b"caf\xc3\xa9", b"hi", b"hi", b"\xff\0"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ('{"b64": "a"}', "Unable to base64 decode"),
+        ('{"b64": "aGk=="}', "Unable to base64 decode"),
+        ('{"b64": "a*"}', "Unable to base64 decode"),
+        ('[{"b64": 5}]', 'JSON Value: {"b64": 5} not formatted correctly for base64 data'),
+        ('[{"b64": "", "c": ""}]', 'JSON Value: {"b64": "", "c": ""} not formatted correctly for base64 data'),
+        ("5", "JSON Value: 5 Type: Number is not of expected type: string"),
+    ],
+)
+def test_what_is_no_text_is_refused(value: str, text: str) -> None:
+    assert refused(f'{{"instances": [{value}]}}'.encode(), one(dtypes.DT_STRING)).endswith(text)
+
+
+def test_the_first_of_two_members_with_one_name_counts() -> None:
+    assert row('{"instances": [1], "instances": [2]}').tolist() == [1.0]
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(), st.lists))
+def test_the_strict_parser_reads_what_the_fast_one_reads(value: object) -> None:
+    for text in (json.dumps({"a": value}), json.dumps({"a": value}, ensure_ascii=False, indent=1)):
+        body = text.encode("utf-8", "surrogatepass")
+        if not re.search(r"\\ud[89a-f]", text):
+            assert repr(parse_strictly(body)) == repr(json.loads(body.decode("utf-8", "surrogateescape")))
+
+
+@given(st.binary(max_size=30))
+def test_any_bytes_are_parsed_or_refused_with_a_place(body: bytes) -> None:
+    with pytest.raises(ServingError, match=r"^INVALID_ARGUMENT: JSON (Parse error: |Value: )"):
+        parse_object(body if body[:1] != b"{" else b"!" + body)
 
 
 def test_infinite_and_missing_numbers_go_both_ways() -> None:
     array = row('{"instances": [NaN, Infinity, -Infinity]}')
     assert math.isnan(array[0])
     assert array[1:].tolist() == [math.inf, -math.inf]
-    assert predict_answer({"y": array}, "row") == b'{"predictions": [NaN, Infinity, -Infinity]}'
+    assert predict_answer({"y": array}, "row") == b'{\n    "predictions": [NaN, Infinity, -Infinity\n    ]\n}'
 
 
 @given(st.lists(st.floats(width=64), min_size=1, max_size=20))
@@ -220,7 +272,27 @@ def test_float64_survives_request_and_answer_to_the_bit(values: list[float]) -> 
 
 def test_float32_is_written_with_its_own_shortest_digits() -> None:
     values = np.array([0.1, 3.0, 1e-7], np.float32)
-    assert predict_answer({"y": values}, "row") == b'{"predictions": [0.1, 3.0, 1e-07]}'
+    assert predict_answer({"y": values}, "row") == b'{\n    "predictions": [0.1, 3.0, 1e-07\n    ]\n}'
+
+
+@given(st.lists(st.floats(width=32), min_size=1, max_size=40))
+def test_float32_survives_an_answer_to_the_bit_in_the_fewest_digits(values: list[float]) -> None:
+    array = np.array(values, np.float32)
+    answer = json.loads(predict_answer({"y": array}, "row"))["predictions"]
+    assert np.array(answer, np.float32).tobytes() == np.where(np.isnan(array), np.float32(np.nan), array).tobytes()
+    assert [repr(value) for value in answer] == [repr(float(str(value))) for value in array]
+
+
+def test_texts_are_written_as_text_or_as_base64_by_the_name_of_the_output() -> None:
+    texts = np.array([b"a\xff", b'"'], object)
+    assert predict_answer({"y": texts}, "row") == b'{\n    "predictions": ["a\xff", "\\""\n    ]\n}'
+    assert json.loads(predict_answer({"y_bytes": texts}, "row")) == {"predictions": [{"b64": "Yf8="}, {"b64": "Ig=="}]}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "complex64", "uint16"])
+def test_types_that_json_has_not_are_refused(dtype: str) -> None:
+    with pytest.raises(ServingError, match="Failed to write JSON value for tensor type: "):
+        predict_answer({"y": np.zeros(1, dtype)}, "row")
 
 
 def test_several_outputs_become_objects() -> None:
@@ -233,6 +305,6 @@ def test_outputs_that_are_no_rows_are_refused_by_row_only() -> None:
     scalar = {"y": np.array(5.0)}
     with pytest.raises(ServingError, match="Tensor name: y has no shape information "):
         predict_answer(scalar, "row")
-    assert predict_answer(scalar, "columnar") == b'{"outputs": 5.0}'
+    assert predict_answer(scalar, "columnar") == b'{\n    "outputs": 5.0\n}'
     with pytest.raises(ServingError, match="Tensor name: v has inconsistent batch size: 2 expecting: 1"):
         predict_answer({"u": np.zeros(1), "v": np.zeros(2)}, "row")

@@ -7,7 +7,7 @@ import pytest
 
 from tf_serving.embedded import dtypes
 from tf_serving.embedded.protos import tensor_pb2
-from tf_serving.embedded.status import Code, ServingError
+from tf_serving.embedded.status import ServingError
 from tf_serving.embedded.tensor_proto import fill_proto, to_array
 
 
@@ -15,7 +15,8 @@ from tf_serving.embedded.tensor_proto import fill_proto, to_array
 @pytest.mark.parametrize("dtype", dtypes.NUMPY_TYPES.values(), ids=str)
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 3)], ids=str)
 def test_every_type_survives_both_encodings(dtype: np.dtype, shape: tuple[int, ...], as_content: bool) -> None:
-    array = np.arange(np.prod(shape, dtype=int)).astype(dtype).reshape(shape)
+    numbers = np.arange(np.prod(shape, dtype=int)).reshape(shape)
+    array = numbers.astype("S9").astype(object) if dtype.hasobject else numbers.astype(dtype)
     proto = tensor_pb2.TensorProto()
     fill_proto(proto, array, as_content=as_content)
     back = to_array("x", tensor_pb2.TensorProto.FromString(proto.SerializeToString()))
@@ -41,7 +42,6 @@ def test_one_typed_value_fills_a_larger_shape() -> None:
     ("sizes", "fields"),
     [
         ([3], {"tensor_content": b"\0" * 8}),
-        ([1], {"double_val": [1.0, 2.0]}),
         ([-1], {"double_val": [1.0]}),
         ([2**20, 2**20], {"double_val": [1.0]}),
     ],
@@ -54,7 +54,32 @@ def test_contradicting_message_is_refused(sizes: list[int], fields: dict[str, ob
         to_array("x", proto)
 
 
-def test_string_tensor_is_refused_as_not_supported() -> None:
-    with pytest.raises(ServingError) as caught:
-        to_array("x", tensor_pb2.TensorProto(dtype=dtypes.DT_STRING, string_val=[b"a"]))
-    assert caught.value.code is Code.UNIMPLEMENTED
+@pytest.mark.parametrize(
+    ("dtype", "size", "fields", "expected"),
+    [
+        (dtypes.DT_DOUBLE, 1, {"double_val": [1.0, 2.0]}, [1.0]),
+        (dtypes.DT_DOUBLE, 2, {}, [0.0, 0.0]),
+        (dtypes.DT_DOUBLE, 0, {"tensor_content": b"abc"}, []),
+        (dtypes.DT_FLOAT, 1, {"double_val": [3.0]}, [0.0]),
+        (dtypes.DT_STRING, 3, {"string_val": [b"a", b"b"]}, [b"a", b"b", b"b"]),
+        (dtypes.DT_STRING, 2, {}, [b"", b""]),
+        (dtypes.DT_STRING, 2, {"tensor_content": b"\x01\x02abc"}, [b"a", b"bc"]),
+        (dtypes.DT_COMPLEX64, 2, {"scomplex_val": [1.0, 2.0, 3.0]}, [1 + 2j, 1 + 2j]),
+        (dtypes.DT_INT8, 1, {"int_val": [300]}, [44]),
+        (dtypes.DT_BOOL, 2, {"bool_val": [True]}, [True, True]),
+    ],
+)
+def test_incomplete_and_surplus_values_are_read_as_tensorflow_reads_them(
+    dtype: int, size: int, fields: dict[str, object], expected: list[object]
+) -> None:
+    proto = tensor_pb2.TensorProto(dtype=dtype, **fields)
+    proto.tensor_shape.dim.add(size=size)
+    assert to_array("x", proto).tolist() == expected
+
+
+@pytest.mark.parametrize("content", [b"\x01", b"\x01\x01a", b"\x01\x01abc", b"\x80\x80"])
+def test_strings_with_wrong_lengths_are_refused(content: bytes) -> None:
+    proto = tensor_pb2.TensorProto(dtype=dtypes.DT_STRING, tensor_content=content)
+    proto.tensor_shape.dim.add(size=2)
+    with pytest.raises(ServingError, match="tensor parsing error: x"):
+        to_array("x", proto)

@@ -1,0 +1,65 @@
+"""The gRPC service that tells the states of versions and takes new configurations."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from tf_serving.embedded.model_config import model_configs
+from tf_serving.embedded.predict import ModelManager
+from tf_serving.embedded.protos import get_model_status_pb2, model_management_pb2, model_service_pb2_grpc
+from tf_serving.embedded.status import Code, ServingError, invalid
+
+log = logging.getLogger(__name__)
+
+Abort = Callable[[Any, ServingError], Any]
+
+
+class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore[misc,name-defined]
+    """GetModelStatus and HandleReloadConfigRequest. `abort` ends a call with an error."""
+
+    def __init__(self, manager: ModelManager, abort: Abort, stopping: threading.Event) -> None:
+        self._manager, self._abort, self._stopping = manager, abort, stopping
+
+    def GetModelStatus(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
+        try:
+            statuses = self._manager.statuses(*_model_version(request))
+        except ServingError as error:
+            self._abort(context, error)
+        response = get_model_status_pb2.GetModelStatusResponse()
+        for status in statuses:
+            entry = response.model_version_status.add(version=status.version, state=int(status.state))
+            entry.status.error_code, entry.status.error_message = int(status.code), status.message
+        return response
+
+    def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:  # noqa: N802
+        try:
+            self._reload(request, context.is_active)
+        except ServingError as error:
+            log.error("ReloadConfig failed: %s", error)
+            self._abort(context, error)
+        response = model_management_pb2.ReloadConfigResponse()
+        response.status.error_code = int(Code.OK)
+        response.status.SetInParent()
+        return response
+
+    def _reload(self, request: Any, is_active: Callable[[], bool]) -> None:
+        if request.config.WhichOneof("config") != "model_config_list":
+            raise invalid(
+                "ServerModelConfig type not supported by HandleReloadConfigRequest. "
+                "Only ModelConfigList is currently supported"
+            )
+        configs = model_configs(request.config.model_config_list, self._manager.model_names())
+        self._manager.reload(configs, still_wanted=lambda: is_active() and not self._stopping.is_set())
+        if self._stopping.is_set():
+            raise ServingError(Code.UNAVAILABLE, "The server is stopping")
+
+
+def _model_version(request: Any) -> tuple[str, int | None]:
+    """Labels do not count here: with one, all versions are listed, as TensorFlow Serving does."""
+    if not request.HasField("model_spec"):
+        raise invalid("Missing ModelSpec")
+    spec = request.model_spec
+    return spec.name, spec.version.value if spec.HasField("version") else None
