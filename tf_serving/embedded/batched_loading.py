@@ -8,7 +8,7 @@ from pathlib import Path
 from tf_serving.embedded.batch_scheduler import BatchScheduler
 from tf_serving.embedded.batched_model import BatchedModel
 from tf_serving.embedded.batching_parameters import BatchingParameters, read_batching_parameters
-from tf_serving.embedded.runner import SavedModelRunner
+from tf_serving.embedded.runner import SavedModelRunner, Threads
 from tf_serving.embedded.status import invalid
 
 
@@ -28,7 +28,7 @@ def batch_scheduler(enabled: bool, parameters_file: str) -> BatchScheduler | Non
 
 
 def loader(
-    scheduler: BatchScheduler | None, *, tags: tuple[str, ...], threads: int
+    scheduler: BatchScheduler | None, *, tags: tuple[str, ...], threads: Threads
 ) -> Callable[[Path], SavedModelRunner]:
     """What the manager calls for each version."""
 

@@ -6,7 +6,7 @@ import ctypes
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,11 +34,18 @@ def _forget_lent(address: int, _length: int, _argument: int) -> None:
 _return_lent = Deallocator(_forget_lent)
 
 
+class Threads(NamedTuple):
+    """Sizes of TensorFlow's pools: within an operation, and of operations at once. 0: as many as cores."""
+
+    intra_op: int = 0
+    inter_op: int = 0
+
+
 class SavedModelRunner:
     """A SavedModel in its own session. `run` may be called from many threads at once; `close` once, after the last."""
 
-    def __init__(self, folder: Path, *, tags: tuple[str, ...] = ("serve",), threads: int = 0) -> None:
-        """Load `folder`. `threads` bounds TensorFlow's pools; 0: as many as cores.
+    def __init__(self, folder: Path, *, tags: tuple[str, ...] = ("serve",), threads: Threads | None = None) -> None:
+        """Load `folder`.
 
         Raises:
             ServingError: with TensorFlow's code and text when it cannot be loaded.
@@ -47,7 +54,7 @@ class SavedModelRunner:
         self._graph: int | None = self._library.TF_NewGraph()
         self._session: int | None = None
         try:
-            meta_graph = self._load(folder, tags, threads)
+            meta_graph = self._load(folder, tags, threads or Threads())
             self.signatures_proto = dict(meta_graph.signature_def)
             self.signatures = {
                 name: _signature(proto) for name, proto in self.signatures_proto.items() if _is_callable(name, proto)
@@ -60,10 +67,10 @@ class SavedModelRunner:
         inline_options = config_pb2.RunOptions(inter_op_thread_pool=-1).SerializeToString()
         self._inline_options = self._library.TF_NewBufferFromString(inline_options, len(inline_options))
 
-    def _load(self, folder: Path, tags: tuple[str, ...], threads: int) -> Any:
+    def _load(self, folder: Path, tags: tuple[str, ...], threads: Threads) -> Any:
         tf = self._library
         config = config_pb2.ConfigProto(
-            intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
+            intra_op_parallelism_threads=threads.intra_op, inter_op_parallelism_threads=threads.inter_op
         ).SerializeToString()
         options, buffer = tf.TF_NewSessionOptions(), tf.TF_NewBuffer()
         try:

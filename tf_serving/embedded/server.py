@@ -25,7 +25,7 @@ from tf_serving.embedded.metrics import Metrics
 from tf_serving.embedded.model_config import ModelConfig, read_model_config_file
 from tf_serving.embedded.monitoring import metrics_path
 from tf_serving.embedded.rest_server import RestServer, bind
-from tf_serving.embedded.runner import SavedModelRunner
+from tf_serving.embedded.runner import SavedModelRunner, Threads
 from tf_serving.embedded.status import ServingError, invalid
 from tf_serving.embedded.tf_library import library
 from tf_serving.embedded.timed_model import timed
@@ -124,9 +124,9 @@ def _serve(flags: argparse.Namespace, configs: list[ModelConfig]) -> None:
 def _manager(
     flags: argparse.Namespace, configs: list[ModelConfig], scheduler: BatchScheduler | None, metrics: Metrics
 ) -> Manager[SavedModelRunner]:
-    load = loader(
-        scheduler, tags=tuple(flags.saved_model_tags.split(",")), threads=flags.tensorflow_session_parallelism
-    )
+    both = flags.tensorflow_session_parallelism
+    threads = Threads(flags.tensorflow_intra_op_parallelism or both, flags.tensorflow_inter_op_parallelism or both)
+    load = loader(scheduler, tags=tuple(flags.saved_model_tags.split(",")), threads=threads)
     load = timed(load, metrics)
     if flags.enable_model_warmup:
         load = warmed_up(load, metrics, iterations=max(1, flags.num_request_iterations_for_warmup))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import psutil
 import pytest
 import requests
 from serving_process import MODEL, ROOT, ServerProcess, free_port
@@ -185,3 +186,19 @@ def test_sigterm_while_the_first_version_is_retried_ends_the_server_at_once(tmp_
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
         assert time.monotonic() - started < 5
+
+
+def test_the_parallelism_flags_size_tensorflows_pools(start_server: Start, base: Path, saved_models: Path) -> None:
+    publish(saved_models / "v1", base, 1)
+    threads = {}
+    for intra, inter in ((1, 1), (9, 1), (1, 9)):
+        server = start_server(
+            f"--model_name={MODEL}",
+            f"--model_base_path={base}",
+            f"--tensorflow_intra_op_parallelism={intra}",
+            f"--tensorflow_inter_op_parallelism={inter}",
+        )
+        assert server.process is not None
+        threads[intra, inter] = psutil.Process(server.process.pid).num_threads()
+    assert threads[9, 1] >= threads[1, 1] + 6
+    assert threads[1, 9] >= threads[1, 1] + 6
