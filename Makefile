@@ -68,7 +68,9 @@ check: ## lint, format, types and import contracts
 	.venv-ml/bin/lint-imports
 
 bench: setup ## run the benchmarks of bench/
-	for script in bench/*.py; do [ -e "$$script" ] || { echo "no benchmarks"; break; }; echo "== $$script"; .venv-ml/bin/python "$$script"; done
+	failed=0
+	for script in bench/*.py; do echo "== $$script"; .venv-ml/bin/python "$$script" || failed=1; done
+	exit $$failed
 
 lock: ## compile requirements*.txt anew from requirements*.in
 	deploy/install.sh boot

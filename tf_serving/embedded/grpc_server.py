@@ -10,6 +10,7 @@ import grpc
 
 from tf_serving.embedded.dtypes import Array
 from tf_serving.embedded.grpc_settings import GrpcSettings
+from tf_serving.embedded.grpc_unreadable import UnreadableMessages
 from tf_serving.embedded.health import health_handler
 from tf_serving.embedded.inference import CLASSIFY_METHOD, REGRESS_METHOD, Answer, Task, infer, multi_infer
 from tf_serving.embedded.metadata import signature_map
@@ -123,7 +124,8 @@ def start_grpc_server(
         ("grpc.so_reuseport", 0),  # else a second server would share the port in silence
         *settings.channel_arguments,
     ]
-    server = grpc.server(ThreadPoolExecutor(settings.threads, thread_name_prefix="grpc"), options=options)
+    pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="grpc")
+    server = grpc.server(pool, interceptors=(UnreadableMessages(),), options=options)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
         PredictionService(manager, metrics, as_content=as_content), server
     )

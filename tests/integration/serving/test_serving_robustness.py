@@ -259,3 +259,23 @@ def test_memory_is_released_when_versions_are_unloaded(start_server: Start, base
     grown = rss_mib(server) - before
     client.close()
     assert grown < 20, f"{grown:.1f} MiB after 20 swaps"
+
+
+def test_unreadable_grpc_messages_are_answered_and_forgotten(
+    start_server: Start, base: Path, saved_models: Path
+) -> None:
+    publish(saved_models / "v1", base, 1)
+    server = start_server()
+    with grpc.insecure_channel(server.grpc_target) as channel:
+        predict = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+
+        def send(count: int) -> None:
+            for _ in range(count):
+                with pytest.raises(grpc.RpcError) as caught:
+                    predict(b"\xff\xff no message", timeout=20)
+                assert caught.value.code() is grpc.StatusCode.INTERNAL
+
+        send(300)
+        before = rss_mib(server)
+        send(1500)
+        assert rss_mib(server) - before < 6
