@@ -30,6 +30,9 @@ from smartgrid.errors import ConfigurationError
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
+# Everything that can train a model; `smartgrid.automl.trainer` makes them, the form in Airflow lists them.
+TRAINERS = ("per_hour_ridge", "tpot")
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 LoadUnit = Literal["W", "kW", "MW", "GW", "Wh", "kWh", "MWh", "GWh"]
 TemperatureUnit = Literal["C", "F", "K"]
@@ -109,7 +112,7 @@ class Training(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    trainers: list[str] = Field(default_factory=lambda: ["per_hour_ridge", "tpot"], min_length=1)
+    trainers: list[str] = Field(default_factory=lambda: list(TRAINERS), min_length=1)
     budget_s: int = Field(
         60, ge=1, le=86_400, description="wall-clock seconds of search for each trainer that searches"
     )

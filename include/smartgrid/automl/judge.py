@@ -101,7 +101,7 @@ def _leaderboard(
                 "candidate": name,
                 "zone": SYSTEM,
                 **values.as_dict(),
-                **{key: details[key] for key in ("search_s", "wall_s", "cpu_s", "refit_days") if key in details},
+                **{key: details[key] for key in ("search_s", "wall_s", "cpu_s") if key in details},
             }
         )
     rows.sort(key=lambda row: (row["mape_percent"] is None, row["mape_percent"] or 0.0, row["rmse_kw"] or 0.0))

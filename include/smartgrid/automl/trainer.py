@@ -12,6 +12,7 @@ import numpy.typing as npt
 from smartgrid.errors import SmartGridError
 from smartgrid.features.frame import FeatureFrame
 from smartgrid.features.schema import FeatureSchema
+from smartgrid.settings import TRAINERS
 
 Progress = Callable[[str], None]
 
@@ -89,7 +90,4 @@ def trainer(name: str) -> Trainer:
         from smartgrid.automl.tpot_trainer import TpotTrainer
 
         return TpotTrainer()
-    raise UnknownTrainer(name, TRAINERS)
-
-
-TRAINERS = ["per_hour_ridge", "tpot"]
+    raise UnknownTrainer(name, list(TRAINERS))

@@ -62,7 +62,7 @@ def build_frame(
     base_day = first - LOOKBACK_DAYS
     n_days, n_slots = last - base_day + 1, schema.slots_per_day
     midnights = _midnights(base_day, n_days, zone_info)
-    calendar = _calendar(target_day, holidays)
+    calendar = _Calendar(target_day, holidays)
     target_us = times.dt.epoch("us").to_numpy()
     targets = target_us.astype("datetime64[us]")
     issues = midnights[target_day - base_day]
@@ -155,10 +155,6 @@ class _Calendar:
         year = 2 * np.pi * target_day / 365.2425
         self.waves = [wave(order * year) for order in (1, 2, 3) for wave in (np.sin, np.cos)]
         self.trend_years = target_day / 365.2425 - 35.0  # years since 2005, to keep numbers small
-
-
-def _calendar(target_day: Ints, code: str | None) -> _Calendar:
-    return _Calendar(target_day, code)
 
 
 def _load_columns(grid: DailyGrid, day: Ints, slot: Ints, zone_code: float, calendar: _Calendar) -> list[Floats]:

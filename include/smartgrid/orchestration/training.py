@@ -6,9 +6,8 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from smartgrid.settings import get_settings
+from smartgrid.settings import TRAINERS, get_settings
 
-TRAINERS = ("per_hour_ridge", "tpot")
 MIN_BUDGET_S, MAX_BUDGET_S = 10, 3600
 
 
