@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tf_serving.embedded.server import main
+from tf_serving.embedded.command import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

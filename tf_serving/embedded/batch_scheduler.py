@@ -20,24 +20,37 @@ from tf_serving.embedded.status import Code, ServingError, invalid
 log = logging.getLogger(__name__)
 
 
+Reply = Callable[[Mapping[str, Array] | None, ServingError | None], None]
+
+
 class Task:
-    """The rows of one request, or a part of them, on their way through a batch."""
+    """The rows of one request, or a part of them, on their way through a batch.
 
-    __slots__ = ("_done", "deadline", "error", "inputs", "outputs", "rows", "since")
+    The outputs, or an error, go to `reply` in the lane's thread; without one, a thread waits for them.
+    """
 
-    def __init__(self, inputs: Mapping[str, Array], rows: int, deadline: float | None) -> None:
-        self.inputs, self.rows, self.deadline = inputs, rows, deadline
+    __slots__ = ("_done", "_reply", "deadline", "error", "inputs", "outputs", "rows", "since")
+
+    def __init__(
+        self, inputs: Mapping[str, Array], rows: int, deadline: float | None, reply: Reply | None = None
+    ) -> None:
+        self.inputs, self.rows, self.deadline, self._reply = inputs, rows, deadline, reply
         self.since = time.monotonic()
         self.outputs: Mapping[str, Array] | None = None
         self.error: ServingError | None = None
-        # A bare lock is the cheapest way for one thread to wait for one other.
-        self._done = threading.Lock()
-        self._done.acquire()
+        if reply is None:
+            # A bare lock is the cheapest way for one thread to wait for one other.
+            self._done = threading.Lock()
+            self._done.acquire()
 
     def finish(self, outputs: Mapping[str, Array] | None, error: ServingError | None = None) -> None:
         """Give the waiting request its outputs, or its error."""
         self.outputs, self.error = outputs, error
-        self._done.release()
+        if self._reply is None:
+            self._done.release()
+        else:
+            # An error of its own: what raises it notes where, and the neighbours have the same one.
+            self._reply(outputs, error and ServingError(error.code, error.message))
 
     def wait(self) -> Mapping[str, Array]:
         """The outputs.
@@ -74,6 +87,7 @@ class BatchScheduler:
 
     def __init__(self, parameters: BatchingParameters) -> None:
         self.parameters = parameters
+        self.observe_waits: Callable[[Sequence[float]], None] | None = None  # microseconds that tasks were queued
         self._timeout_s = parameters.batch_timeout_micros / 1e6
         self._queues: list[Queue] = []
         self._changed = threading.Condition()
@@ -181,6 +195,9 @@ class BatchScheduler:
                     found = self._next()
                 queue, batch = found
                 queue.running += 1
+            if self.observe_waits is not None:
+                now = time.monotonic()
+                self.observe_waits([(now - task.since) * 1e6 for task in batch.tasks])
             try:
                 queue.process(batch.tasks)
             except Exception:

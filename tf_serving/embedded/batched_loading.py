@@ -24,7 +24,9 @@ def batch_scheduler(enabled: bool, parameters_file: str) -> BatchScheduler | Non
                 "server_options.batching_parameters_file is set without setting server_options.enable_batching to true."
             )
         return None
-    return BatchScheduler(read_batching_parameters(Path(parameters_file)) if parameters_file else BatchingParameters())
+    if parameters_file:
+        return BatchScheduler(read_batching_parameters(Path(parameters_file)))
+    return BatchScheduler(BatchingParameters(thread_pool_name="model_server_batch_threads"))
 
 
 def loader(
@@ -37,13 +39,3 @@ def loader(
         return model if scheduler is None else BatchedModel(model, scheduler)
 
     return load
-
-
-def request_threads(asked: int, scheduler: BatchScheduler | None) -> int:
-    """A request that waits for its batch holds a thread: with few threads there would be nothing to join."""
-    if scheduler is None:
-        return asked
-    return max(asked, min(2 * scheduler.parameters.max_batch_size, _MOST_THREADS))
-
-
-_MOST_THREADS = 128

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tf_serving.embedded.batch_scheduler import BatchScheduler, Queue, Task
+from tf_serving.embedded.batch_scheduler import BatchScheduler, Queue, Reply, Task
 from tf_serving.embedded.dtypes import NUMPY_TYPES, Array
+from tf_serving.embedded.joined_replies import JoinedReplies, joined
 from tf_serving.embedded.runner import SavedModelRunner
 from tf_serving.embedded.signature import Signature
 from tf_serving.embedded.status import Code, ServingError, invalid
@@ -27,7 +29,6 @@ class BatchedModel(SavedModelRunner):
     def __init__(self, model: SavedModelRunner, scheduler: BatchScheduler) -> None:
         # No super().__init__(): the model is loaded already, and everything but `run` and `close` is its.
         self._model, self._scheduler = model, scheduler
-        self.runs_inline = False  # a request that waits for others must not hold up the event loop
         self._queues: dict[int, tuple[Queue, _Shapes, Signature]] = {}
         for name, signature in model.signatures.items():
             shapes = {alias: _dims(info.tensor_shape) for alias, info in model.signatures_proto[name].inputs.items()}
@@ -44,28 +45,60 @@ class BatchedModel(SavedModelRunner):
         outputs: tuple[str, ...],
         timeout_s: float | None = None,
     ) -> dict[str, Array]:
-        """Like the model's, together with other requests."""
-        found = self._queues.get(id(signature))
-        if found is None or set(outputs) != set(signature.outputs):
-            return self._model.run(signature, inputs, outputs, timeout_s)
-        queue, shapes, _ = found
-        rows = _rows(inputs)
-        if not _conforms(signature, shapes, inputs) or rows == 0:
+        """Like the model's, together with other requests; the thread waits."""
+        queued = self._queue(signature, inputs, outputs)
+        if queued is None:
             return self._model.run(signature, inputs, outputs, timeout_s)
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        parts = [task.wait() for task in self._enqueue(*queued, inputs, deadline, None)]
+        done = joined(parts)
+        return {alias: done[alias] for alias in outputs}
+
+    def submit(
+        self,
+        signature: Signature,
+        inputs: Mapping[str, Array],
+        outputs: tuple[str, ...],
+        deadline: float | None,
+        reply: Reply,
+    ) -> bool:
+        """Like `run` without waiting: `reply` gets the outputs in another thread. False: it has to run alone.
+
+        Raises:
+            ServingError: it is too large, or the queue is full.
+        """
+        queued = self._queue(signature, inputs, outputs)
+        if queued is None:
+            return False
+        self._enqueue(*queued, inputs, deadline, reply)
+        return True
+
+    def _queue(
+        self, signature: Signature, inputs: Mapping[str, Array], outputs: tuple[str, ...]
+    ) -> tuple[Queue, int] | None:
+        """The queue that the run may join, and its rows."""
+        found = self._queues.get(id(signature))
+        if found is None or set(outputs) != signature.outputs.keys():
+            return None
+        queue, shapes, _ = found
+        rows = _rows(inputs)
+        return (queue, rows) if rows and _conforms(signature, shapes, inputs) else None
+
+    def _enqueue(
+        self, queue: Queue, rows: int, inputs: Mapping[str, Array], deadline: float | None, reply: Reply | None
+    ) -> list[Task]:
         if not self._scheduler.parameters.enable_large_batch_splitting:
-            task = Task(inputs, rows, deadline)
+            task = Task(inputs, rows, deadline, reply)
             self._scheduler.submit(queue, task)
-            done = task.wait()
-            return {alias: done[alias] for alias in outputs}
+            return [task]
+        replies = None if reply is None else JoinedReplies(rows, reply)
 
         def part(start: int, stop: int) -> Task:
-            return Task({alias: array[start:stop] for alias, array in inputs.items()}, stop - start, deadline)
+            cut = {alias: array[start:stop] for alias, array in inputs.items()}
+            part_reply = None if replies is None else functools.partial(replies.part, start, stop - start)
+            return Task(cut, stop - start, deadline, part_reply)
 
-        parts = [task.wait() for task in self._scheduler.submit_split(queue, rows, part)]
-        if len(parts) == 1:
-            return {alias: parts[0][alias] for alias in outputs}
-        return {alias: np.concatenate([one[alias] for one in parts]) for alias in outputs}
+        return self._scheduler.submit_split(queue, rows, part)
 
     def close(self) -> None:
         """Wait for the batches under way and close the model."""

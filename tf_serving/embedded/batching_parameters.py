@@ -23,6 +23,7 @@ class BatchingParameters:
     pad_variable_length_inputs: bool = False
     enable_large_batch_splitting: bool = False
     max_execution_batch_size: int = 0
+    thread_pool_name: str = "batch_threads"
 
     def __post_init__(self) -> None:
         """
@@ -91,7 +92,6 @@ def read_batching_parameters(file: Path) -> BatchingParameters:
     given: dict[str, Any] = {name: getattr(message, name).value for name in _WRAPPED if message.HasField(name)}
     given["allowed_batch_sizes"] = tuple(message.allowed_batch_sizes)
     given["pad_variable_length_inputs"] = message.pad_variable_length_inputs
-    given.pop("thread_pool_name", None)
     return BatchingParameters(**given)
 
 

@@ -6,8 +6,9 @@ import logging
 import threading
 from pathlib import Path
 
+from tf_serving.embedded.manager import Manager
 from tf_serving.embedded.model_config import read_model_config_file
-from tf_serving.embedded.predict import ModelManager
+from tf_serving.embedded.servable import M
 from tf_serving.embedded.status import ServingError
 
 log = logging.getLogger(__name__)
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 class ConfigFileWatcher:
     """A thread that applies the file every `interval_s` where it differs from the configuration in use."""
 
-    def __init__(self, manager: ModelManager, file: Path, interval_s: float) -> None:
+    def __init__(self, manager: Manager[M], file: Path, interval_s: float) -> None:
         self._manager, self._file, self._interval_s = manager, file, interval_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="config-file", daemon=True)

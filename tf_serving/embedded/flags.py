@@ -20,7 +20,6 @@ _NO_EFFECT: tuple[tuple[str, str], ...] = (
     ("prefer_tflite_model", "SavedModels only"),
     ("num_tflite_pools", "SavedModels only"),
     ("num_tflite_interpreters_per_pool", "SavedModels only"),
-    ("enable_signature_method_name_check", "method names are not checked"),
     ("xla_cpu_compilation_enabled", "XLA is not used"),
     ("enable_profiler", "there is no profiler service"),
     ("thread_pool_factory_config_file", "TensorFlow's own pools are used"),
@@ -28,6 +27,16 @@ _NO_EFFECT: tuple[tuple[str, str], ...] = (
     ("skip_initialize_tpu", "no TPU is used"),
     ("tpu_inference_preset", "no TPU is used"),
     ("enable_per_model_metrics", "metrics are always per model"),
+    ("enable_per_model_batching_parameters", "all models share --batching_parameters_file"),
+    ("xla_gpu_compilation_enabled", "no GPU is used"),
+)
+
+
+_CHANNEL_ARGUMENTS = (
+    "comma-separated key=value pairs. With effect here: grpc.max_concurrent_streams, grpc.max_connection_idle_ms, "
+    "grpc.server_handshake_timeout_ms, grpc.max_metadata_size, grpc.http2.max_frame_size, grpc.http2.lookahead_bytes, "
+    "grpc.max_receive_message_length, grpc.max_send_message_length, grpc.default_compression_algorithm; others are "
+    "accepted without effect"
 )
 
 
@@ -50,17 +59,18 @@ _BOOLEANS = (
         False,
         "only here: while the newest versions on disk cannot be loaded, load older ones instead, at the start too",
     ),
+    _Boolean("enable_signature_method_name_check", False, "refuse signatures whose method_name is not the request's"),
     _Boolean("version", False, "print the version and end"),
 )
 
 
+_VALUES = {"true": True, "1": True, "t": True, "yes": True, "false": False, "0": False, "f": False, "no": False}
+
+
 def _boolean(text: str) -> bool:
-    lowered = text.lower()
-    if lowered in ("true", "1", "t", "yes"):
-        return True
-    if lowered in ("false", "0", "f", "no"):
-        return False
-    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    if text.lower() not in _VALUES:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return _VALUES[text.lower()]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -77,10 +87,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--grpc_socket_path", default="", help="serve gRPC on this Unix socket as well")
     add("--rest_api_port", type=int, default=0, help="REST; 0: off")
     add("--bind_address", default="127.0.0.1", help="only here: the address to listen on")
-    add("--rest_api_num_threads", type=int, default=workers, help="requests worked on at once")
+    add("--workers", type=int, default=1, help="only here: processes that share the ports, each with its own models")
+    add(
+        "--rest_api_num_threads",
+        type=int,
+        default=workers,
+        help="slow or large requests worked on at once",
+    )
     add("--rest_api_timeout_in_ms", type=int, default=30_000, help="after that, 504")
-    add("--grpc_max_threads", type=int, default=workers, help="requests worked on at once")
-    add("--grpc_channel_arguments", default="", help="comma-separated key=value pairs for the gRPC server")
+    add("--grpc_max_threads", type=int, default=workers, help="slow or large requests worked on at once")
+    add("--grpc_channel_arguments", default="", help=_CHANNEL_ARGUMENTS)
     add("--ssl_config_file", default="", help="SSLConfig as text: TLS, mutual with client_verify, for gRPC")
     add("--model_name", default="default", help="what requests call the model; not used with --model_config_file")
     add("--model_base_path", default="", help="absolute; its integer children are the versions")
@@ -110,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def parse_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """The flags, and one remark for each that is unknown or without effect."""
-    flags, unknown = _parser().parse_known_args(arguments)
+    flags, unknown = _parser().parse_known_args(_with_switch_values(arguments))
     remarks = [f"unknown argument: {argument}" for argument in unknown]
     remarks += [
         f"--{name} has no effect in the embedded server" for name, _ in _NO_EFFECT if getattr(flags, name) is not None
@@ -118,6 +134,21 @@ def parse_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]
     if flags.model_base_path:
         flags.model_base_path = str(Path(flags.model_base_path.removeprefix("file://")))
     return flags, remarks
+
+
+def _with_switch_values(arguments: Sequence[str]) -> list[str]:
+    """The arguments with `--switch true` as `--switch=true`, and `--switch` as that too where no value follows: what
+    stands behind a switch and is none of its values is an argument of its own."""
+    switches = {f"--{switch.name}" for switch in _BOOLEANS}
+    written: list[str] = []
+    for argument in arguments:
+        if written and written[-1] in switches:
+            if argument.lower() in _VALUES:
+                written[-1] += f"={argument}"
+                continue
+            written[-1] += "=true"
+        written.append(argument)
+    return written
 
 
 def usage() -> str:

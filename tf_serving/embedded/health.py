@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import AsyncGenerator
 
-import grpc
+from tf_serving.embedded.grpc_app import Call, Methods
+from tf_serving.embedded.status import Code, ServingError
 
 # HealthCheckResponse{status}: too small to need generated code.
 _SERVING, _NOT_SERVING, _SERVICE_UNKNOWN = b"\x08\x01", b"\x08\x02", b"\x08\x03"
-_WATCH_S = 1.0
+_LOOK_S = 0.1
 
 
-def health_handler(stopping: threading.Event) -> Any:
-    """The service: SERVING for the server as a whole, the only name that it knows, until `stopping`."""
+def health_methods(stopping: threading.Event) -> Methods:
+    """SERVING for the server as a whole, the only name that is known, until `stopping`."""
 
-    def check(request: bytes, context: Any) -> bytes:
+    def check(request: bytes, _: Call) -> bytes:
         if _names_a_service(request):
-            context.abort(grpc.StatusCode.NOT_FOUND, "service name unknown")
+            raise ServingError(Code.NOT_FOUND, "service name unknown")
         return _NOT_SERVING if stopping.is_set() else _SERVING
 
-    def watch(request: bytes, context: Any) -> Iterator[bytes]:
-        if _names_a_service(request):
-            yield _SERVICE_UNKNOWN
-        else:
-            yield _SERVING
-        while context.is_active():
-            if stopping.wait(_WATCH_S):
-                yield _NOT_SERVING
-                return
+    async def watch(request: bytes) -> AsyncGenerator[bytes, None]:
+        yield _SERVICE_UNKNOWN if _names_a_service(request) else _SERVING
+        while not stopping.is_set():
+            await asyncio.sleep(_LOOK_S)
+        yield _NOT_SERVING
 
-    return grpc.method_handlers_generic_handler(
-        "grpc.health.v1.Health",
-        {
-            "Check": grpc.unary_unary_rpc_method_handler(check),
-            "Watch": grpc.unary_stream_rpc_method_handler(watch),
-        },
-    )
+    return Methods(answering={"/grpc.health.v1.Health/Check": check}, streaming={"/grpc.health.v1.Health/Watch": watch})
 
 
 def _names_a_service(request: bytes) -> bool:

@@ -9,14 +9,17 @@ from typing import Any
 from tf_serving.embedded import dtypes
 from tf_serving.embedded.dtypes import TF_TYPES, Array
 from tf_serving.embedded.examples import example_tensor
-from tf_serving.embedded.predict import ModelManager, Target
+from tf_serving.embedded.method_names import CLASSIFY_METHOD, REGRESS_METHOD, check_method_name
+from tf_serving.embedded.model_manager import ModelManager
+from tf_serving.embedded.model_run import ModelRun, Observe, Steps
+from tf_serving.embedded.predict import Target
 from tf_serving.embedded.protos import types_pb2
+from tf_serving.embedded.request_log import log_inference, log_multi_inference
 from tf_serving.embedded.runner import SavedModelRunner
 from tf_serving.embedded.signature import DEFAULT_SIGNATURE, Signature, TensorSpec
 from tf_serving.embedded.status import Code, ServingError, invalid
 
-CLASSIFY_METHOD = "tensorflow/serving/classify"
-REGRESS_METHOD = "tensorflow/serving/regress"
+_LOGS = {CLASSIFY_METHOD: "classify_log", REGRESS_METHOD: "regress_log"}
 _INPUTS, _CLASSES, _SCORES, _OUTPUTS = "inputs", "classes", "scores", "outputs"
 
 Fill = Callable[[Any, int, Mapping[str, Array]], None]
@@ -39,9 +42,15 @@ class Answer:
 
 
 def infer(
-    manager: ModelManager, target: Target, method_name: str, message: Any, result: Any, timeout_s: float | None
-) -> Answer:
-    """Run one classification or regression of the Input `message`; fills the result message.
+    manager: ModelManager,
+    target: Target,
+    method_name: str,
+    message: Any,
+    result: Any,
+    deadline: float | None,
+    observe: Observe | None = None,
+) -> Steps[Answer]:
+    """The steps of one classification or regression of the Input `message`; they fill the result message.
 
     Raises:
         ServingError: with the code and text that TensorFlow Serving gives.
@@ -53,8 +62,11 @@ def infer(
             raise invalid(f"No signature was found with the name: {name}")
         outputs, fill = _method(servable.model, name, method_name)
         examples = example_tensor(message)
-        arrays = servable.model.run(signature, {_INPUTS: examples}, outputs, timeout_s)
+        arrays = yield ModelRun(servable.model, signature, {_INPUTS: examples}, outputs, deadline, observe)
         fill(result, len(examples), arrays)
+        settings = manager.request_log(target.model)
+        if settings is not None:
+            log_inference(settings, (target.model, servable.version, name), _LOGS[method_name], message, result)
         return Answer(servable.version, name)
 
 
@@ -63,9 +75,10 @@ def multi_infer(
     tasks: Sequence[Task],
     message: Any,
     new_result: Callable[[Task, Answer], Any],
-    timeout_s: float | None,
-) -> None:
-    """Run several signatures of one model on the same examples, in one run of the graph.
+    deadline: float | None,
+    observe: Observe | None = None,
+) -> Steps[None]:
+    """The steps that run several signatures of one model on the same examples, in one run of the graph.
 
     Raises:
         ServingError: with the code and text that TensorFlow Serving gives.
@@ -98,18 +111,27 @@ def multi_infer(
             fills.append((fill, tensors))
         examples = example_tensor(message)
         joined = Signature(inputs={_INPUTS: feeds.pop()}, outputs=fetches)
-        arrays = model.run(joined, {_INPUTS: examples}, tuple(fetches), timeout_s)
+        arrays = yield ModelRun(model, joined, {_INPUTS: examples}, tuple(fetches), deadline, observe)
+        results = []
         for task, name, (fill, tensors) in zip(tasks, names, fills, strict=True):
             result = new_result(task, Answer(servable.version, name))
+            results.append(result)
             own = {alias: arrays[tensor] for alias, tensor in tensors.items()}
             part = result.classification_result if task.method_name == CLASSIFY_METHOD else result.regression_result
             part.SetInParent()
             fill(part, len(examples), own)
+        settings = manager.request_log(first.model)
+        if settings is not None:
+            specs = [(first.model, servable.version, name) for name in names]
+            methods = [task.method_name for task in tasks]
+            log_multi_inference(settings, specs[0], list(zip(specs, methods, strict=True)), message, results)
 
 
 def _method(model: SavedModelRunner, name: str, method_name: str) -> tuple[tuple[str, ...], Fill]:
     """The outputs to fetch, and how to write them."""
     signature = model.signatures[name]
+    if model.checks_method_names:
+        check_method_name(model.signatures_proto[name], method_name)
     if method_name == CLASSIFY_METHOD:
         return _classification_outputs(signature, model.signatures_proto[name]), _fill_classifications
     if method_name == REGRESS_METHOD:

@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any
 
+import orjson
+
 from tf_serving.embedded.json_strict import first_wins, parse_strictly
 from tf_serving.embedded.status import invalid
 
@@ -28,6 +30,9 @@ def parse_object(body: bytes) -> dict[str, Any]:
     """
     if not body:
         raise invalid("JSON Parse error: The document is empty")
+    known = _fastest(body)
+    if known is not None:
+        return known
     try:
         value = _fast(body)
     except RecursionError:
@@ -63,6 +68,31 @@ def type_of(value: Any) -> str:
     """The JSON type of a value, as error texts name it."""
     kinds = {type(None): "Null", bool: str(value), dict: "Object", list: "Array", str: "String"}
     return kinds.get(type(value), "Number")
+
+
+def _fastest(body: bytes) -> dict[str, Any] | None:
+    """The object as orjson reads it; None where TensorFlow Serving's parser might see it otherwise.
+
+    orjson refuses text after the document, numbers that are not finite and all that is no UTF-8, and says so; of two
+    members with the same name it takes the last, and does not say so.
+    """
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    # Every member has a colon. More colons than members: there are some in texts, or names came twice.
+    return value if type(value) is dict and body.count(b":") == _members(value) else None
+
+
+def _members(document: dict[str, Any]) -> int:
+    """How many members the object and those in it have; objects in lists of lists are left out."""
+    members = len(document)
+    for value in document.values():
+        if type(value) is dict:
+            members += _members(value)
+        elif type(value) is list and value and type(value[0]) is dict:
+            members += sum(_members(row) for row in value if type(row) is dict)
+    return members
 
 
 def _fast(body: bytes) -> Any:

@@ -12,6 +12,8 @@ from tf_serving.embedded.status import ServingError, invalid
 
 Format = Literal["row", "columnar"]
 
+_AT_ONCE = 4096
+
 
 class PredictBody:
     """A parsed request; which arrays it means depends on the signature."""
@@ -75,11 +77,20 @@ def _from_rows(rows: list[Any], signature: Signature) -> dict[str, Array]:
             "tensorinfo_map"
         )
     named = _is_named(rows[0])
-    for item, row in enumerate(rows):
+    for item, row in enumerate(rows if named or dict in set(map(type, rows)) else ()):
         if named and not _is_named(row):
             raise invalid(f"Expecting object but got list at item {item} of input list")
         if not named and _is_named(row):
             raise invalid(f"Expecting value/list but got object at item {item} of input list")
+    arrays = _joined(rows, signature, named=named)
+    if arrays is None:
+        _explain(rows, signature, named=named)
+        raise invalid("Failed to process 'instances' list.")
+    return arrays
+
+
+def _joined(rows: list[Any], signature: Signature, *, named: bool) -> dict[str, Array] | None:
+    """The rows as arrays; None where one of them does not fit."""
     try:
         if not named:
             alias, spec = next(iter(signature.inputs.items()))
@@ -87,16 +98,23 @@ def _from_rows(rows: list[Any], signature: Signature) -> dict[str, Array]:
         if all(row.keys() == signature.inputs.keys() for row in rows):
             return {a: to_array([row[a] for row in rows], spec.dtype) for a, spec in signature.inputs.items()}
     except ServingError:
-        _explain(rows, signature, named=named)
-        raise
-    _explain(rows, signature, named=named)
-    raise invalid("Failed to process 'instances' list.")
+        pass  # `_explain` says it in the words of a row
+    return None
+
+
+def _fitting(rows: list[Any], signature: Signature, *, named: bool) -> int:
+    """How many rows at least fit, from the first on: millions must not be looked at one by one."""
+    for start in range(0, len(rows), _AT_ONCE):
+        if _joined([rows[0], *rows[start : start + _AT_ONCE]], signature, named=named) is None:
+            return start
+    return 0
 
 
 def _explain(rows: list[Any], signature: Signature, *, named: bool) -> None:
     """Find the first row that does not fit, and say so as TensorFlow Serving does, which reads row by row."""
     first: dict[str, tuple[int, tuple[int, ...]]] = {}
-    for item, row in enumerate(rows):
+    for item in (0, *range(max(1, _fitting(rows, signature, named=named)), len(rows))):
+        row = rows[item]
         entries = row.items() if named else [(next(iter(signature.inputs)), row)]
         for alias, value in entries:
             try:

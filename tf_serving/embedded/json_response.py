@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from tf_serving.embedded.dtypes import Array
 from tf_serving.embedded.json_request import Format
-from tf_serving.embedded.json_writer import checked, in_line, in_lines, quoted
+from tf_serving.embedded.json_writer import array_in_line, array_in_lines, array_rows, checked, quoted
 from tf_serving.embedded.status import invalid
 
-_ROW, _CELL = " " * 8, " " * 12
+_MEMBER, _ROW, _CELL = " " * 4, " " * 8, " " * 12
 
 
 def predict_answer(outputs: Mapping[str, Array], form: Format) -> bytes:
@@ -20,9 +19,11 @@ def predict_answer(outputs: Mapping[str, Array], form: Format) -> bytes:
         ServingError: the outputs cannot be cut into rows, or hold a type that JSON has not.
     """
     if form == "columnar":
-        values = {alias: checked(alias, outputs[alias]) for alias in sorted(outputs)}
-        value = values if len(values) > 1 else next(iter(values.values()))
-        return _document("outputs", in_lines(value, "    "))
+        if len(outputs) == 1:
+            ((alias, array),) = outputs.items()
+            return _document("outputs", array_in_lines(alias, array, _MEMBER))
+        members = (f"{_ROW}{quoted(alias)}: {array_in_lines(alias, outputs[alias], _ROW)}" for alias in sorted(outputs))
+        return _document("outputs", "{\n" + ",\n".join(members) + f"\n{_MEMBER}}}")
     rows: int | None = None
     for alias in sorted(outputs):
         array = outputs[alias]
@@ -31,17 +32,20 @@ def predict_answer(outputs: Mapping[str, Array], form: Format) -> bytes:
         if rows is not None and len(array) != rows:
             raise invalid(f"Tensor name: {alias} has inconsistent batch size: {len(array)} expecting: {rows}")
         rows = len(array)
-    columns = {alias: checked(alias, outputs[alias]) for alias in sorted(outputs)}
     if not rows:
+        for alias, array in outputs.items():
+            checked(alias, array)
         return _document("predictions", "[]")
-    if len(columns) == 1:
-        return _document("predictions", in_line(next(iter(columns.values())))[:-1] + "\n    ]")
+    if len(outputs) == 1:
+        ((alias, array),) = outputs.items()
+        return _document("predictions", array_in_line(alias, array)[:-1] + "\n    ]")
+    columns = {alias: array_rows(alias, outputs[alias]) for alias in sorted(outputs)}
     lines = (_row(columns, row) for row in zip(*columns.values(), strict=True))
     return _document("predictions", "[\n" + ",\n".join(lines) + "\n    ]")
 
 
-def _row(columns: Mapping[str, Any], row: tuple[Any, ...]) -> str:
-    cells = (f"{_CELL}{quoted(alias)}: {in_line(value)}" for alias, value in zip(columns, row, strict=True))
+def _row(columns: Iterable[str], row: tuple[str, ...]) -> str:
+    cells = (f"{_CELL}{quoted(alias)}: {text}" for alias, text in zip(columns, row, strict=True))
     return _ROW + "{\n" + ",\n".join(cells) + "\n" + _ROW + "}"
 
 

@@ -31,6 +31,7 @@ _INTEGERS = {
     dtypes.DT_UINT64: (0, 2**64 - 1),
 }
 _BASE64 = re.compile("[A-Za-z0-9+/]*[=.]{0,2}")
+_AT_ONCE = 4096
 _FLOAT32_LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -82,7 +83,19 @@ def check(value: Any, dtype: int, shape: tuple[int, ...], level: int = 0) -> int
         raise invalid(
             f"Encountered list at unexpected size: {len(value)} at level: {level} expected size: {shape[level]}"
         )
+    if level == rank - 1:
+        return _check_elements(value, dtype, shape, level)
     return sum(check(element, dtype, shape, level + 1) for element in value)
+
+
+def _check_elements(values: list[Any], dtype: int, shape: tuple[int, ...], level: int) -> int:
+    """The same for a list of elements, which may be millions: only where some do not fit, one is looked for."""
+    for start in range(0, len(values), _AT_ONCE):
+        part = values[start : start + _AT_ONCE]
+        if not _all_fit(part, dtype):
+            for element in part:
+                check(element, dtype, shape, level + 1)
+    return len(values)
 
 
 def _flatten(value: Any) -> tuple[list[Any] | None, tuple[int, ...]]:
@@ -109,6 +122,8 @@ def _all_fit(flat: list[Any], dtype: int) -> bool:
         return all(_is_exact(number, dtype) for number in flat)
     if dtype == dtypes.DT_BOOL:
         return kinds <= {bool}
+    if dtype == dtypes.DT_STRING:
+        return kinds <= {str}
     if dtype in _INTEGERS:
         low, high = _INTEGERS[dtype]
         return kinds <= {int} and (not flat or (low <= min(flat) and max(flat) <= high))

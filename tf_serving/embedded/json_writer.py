@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 from typing import Any
 
 import numpy as np
+import orjson
 
 from tf_serving.embedded import dtypes
-from tf_serving.embedded.dtypes import TF_TYPES, Array, type_name
+from tf_serving.embedded.dtypes import NUMPY_TYPES, TF_TYPES, Array, type_name
 from tf_serving.embedded.shortest import shortest_doubles
 from tf_serving.embedded.status import invalid
 
@@ -29,6 +31,14 @@ _WRITABLE = frozenset(
         dtypes.DT_UINT64,
     }
 )
+
+
+# What orjson writes like `json`; half floats it does not.
+_QUICK = frozenset(NUMPY_TYPES[number] for number in _WRITABLE - {dtypes.DT_STRING})
+
+
+_LARGE = re.compile(r"([0-9]{6,}0)\.0(?![0-9])")
+_LEAST_LARGE, _DIGITS = 1e6, 6
 
 
 def quoted(text: str) -> str:
@@ -59,6 +69,73 @@ def checked(alias: str, array: Array) -> Any:
     if number == dtypes.DT_FLOAT:
         return shortest_doubles(array).tolist()
     return array.tolist()
+
+
+def array_in_line(alias: str, array: Array) -> str:
+    """An array on one line.
+
+    Raises:
+        ServingError: as `checked`.
+    """
+    numbers = _numbers(array)
+    if numbers is None:
+        return finished(array, in_line(checked(alias, array)))
+    return numbers.replace(",", ", ")
+
+
+def array_in_lines(alias: str, array: Array, indent: str) -> str:
+    """An array with every element on a line of its own; `indent` is that of the line it begins on.
+
+    Raises:
+        ServingError: as `checked`.
+    """
+    numbers = _numbers(array, orjson.OPT_INDENT_2)
+    if numbers is None:
+        return finished(array, in_lines(checked(alias, array), indent))
+    return numbers.replace("  ", "    ").replace("\n", f"\n{indent}")
+
+
+def array_rows(alias: str, array: Array) -> list[str]:
+    """Each row of an array, on one line.
+
+    Raises:
+        ServingError: as `checked`.
+    """
+    numbers = _numbers(array) if array.ndim == 1 and len(array) else None
+    if numbers is not None:
+        return numbers[1:-1].split(",")
+    if array.ndim > 1 and array.dtype in _QUICK:
+        return [array_in_line(alias, row) for row in array]
+    rows = [in_line(value) for value in checked(alias, array)]
+    return [_LARGE.sub(_with_exponent, row) for row in rows] if _has_large(array) else rows
+
+
+def _with_exponent(match: re.Match[str]) -> str:
+    digits = match[1].rstrip("0")
+    if len(digits) > _DIGITS:
+        return match[0]
+    fraction = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{digits[0]}{fraction}e+{len(match[1]) - 1:02d}"
+
+
+def finished(array: Array, text: str) -> str:
+    """`text` with 9e+06 for 9000000.0: so TensorFlow Serving writes large numbers of up to six digits."""
+    return _LARGE.sub(_with_exponent, text) if _has_large(array) else text
+
+
+def _has_large(array: Array) -> bool:
+    return array.dtype.kind == "f" and bool((np.abs(array) >= _LEAST_LARGE).any())
+
+
+def _numbers(array: Array, layout: int = 0) -> str | None:
+    """An array of numbers as orjson writes it; None where that is not how `json` would write `checked`: numbers that
+    are not finite, and those that need an exponent."""
+    if array.dtype not in _QUICK or array.ndim == 0:
+        return None
+    text = orjson.dumps(np.ascontiguousarray(array), option=orjson.OPT_SERIALIZE_NUMPY | layout)
+    if array.dtype.kind == "f" and (b"e" in text or b"null" in text or b"0.0000" in text):
+        return None
+    return finished(array, text.decode())
 
 
 def in_line(value: Any) -> str:

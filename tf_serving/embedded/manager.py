@@ -10,8 +10,8 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Generic
 
@@ -20,8 +20,9 @@ from tf_serving.embedded.lifecycle import Failure, Lifecycle
 from tf_serving.embedded.memory import release_freed_memory
 from tf_serving.embedded.model_config import ModelConfig
 from tf_serving.embedded.model_statuses import ModelStatuses
+from tf_serving.embedded.request_log_settings import RequestLogSettings
 from tf_serving.embedded.servable import M, Servable
-from tf_serving.embedded.serving_map import ServedModel, ServingMap
+from tf_serving.embedded.serving_map import ServedModel, ServingMap, leased
 from tf_serving.embedded.status import Code, ServingError
 from tf_serving.embedded.versions import Fingerprint, State, VersionStatus, fingerprint
 
@@ -32,7 +33,9 @@ _UNLOAD_S = 10.0
 
 
 class Manager(Generic[M]):
-    """Loads, swaps and unloads versions. `load` turns a version directory into a model or raises ServingError."""
+    """Loads, swaps and unloads versions. `load` turns a version directory into a model or raises ServingError.
+    `published` is called after every change of what requests find, before the change is reported.
+    """
 
     def __init__(
         self,
@@ -44,8 +47,9 @@ class Manager(Generic[M]):
         load_threads: int = 0,
         allow_labels_for_unavailable: bool = False,
         fall_back: bool = False,
+        published: Callable[[], None] = lambda: None,
     ) -> None:
-        self._load = load
+        self._load, self._published = load, published
         self._max_attempts = 1 + max(0, max_retries)
         self._retry_interval_s = retry_interval_s
         self._allow_labels, self._fall_back = allow_labels_for_unavailable, fall_back
@@ -66,26 +70,19 @@ class Manager(Generic[M]):
 
     # --- what requests use
 
-    @contextmanager
-    def lease(self, name: str, version: int | None = None, label: str | None = None) -> Iterator[Servable[M]]:
+    def lease(
+        self, name: str, version: int | None = None, label: str | None = None
+    ) -> AbstractContextManager[Servable[M]]:
         """The version that answers a request, held open until the block ends.
 
         Raises:
-            ServingError: no such model, version or label is served.
+            ServingError: no such model, version or label is served; on entering the block.
         """
-        while True:
-            servable = self._map.find(name, version, label)
-            if servable.acquire():
-                break
-        try:
-            yield servable
-        finally:
-            servable.release()
+        return leased(lambda: self._map.find(name, version, label))
 
     def available(self, name: str) -> Collection[Servable[M]]:
         """The versions that answer requests now; without a lease one may close at any time."""
-        served = self._map.models.get(name)
-        return served.versions.values() if served is not None else ()
+        return self._map.available(name)
 
     def statuses(self, name: str, version: int | None = None) -> list[VersionStatus]:
         """States of the versions seen so far, newest first; ended ones stay listed.
@@ -95,9 +92,18 @@ class Manager(Generic[M]):
         """
         return self._statuses.of(name, version)
 
+    def serving(self) -> ServingMap[M]:
+        """All that answers requests now."""
+        return self._map
+
     def model_names(self) -> Collection[str]:
         """The models of the configuration."""
         return self._models.keys()
+
+    def request_log(self, name: str) -> RequestLogSettings | None:
+        """Whether and where the model's requests are logged."""
+        model = self._models.get(name)
+        return model.config.request_log if model is not None else None
 
     # --- configuration
 
@@ -137,7 +143,8 @@ class Manager(Generic[M]):
                 self._work_in_thread(model)
         self._models = models
         for model in models.values():
-            self._publish(model)
+            self._replace(model)
+        self._published()
 
     def _is_available(self, name: str, version: int) -> bool:
         return self._statuses.state(name, version) is State.AVAILABLE
@@ -151,7 +158,8 @@ class Manager(Generic[M]):
         self._poller.start()
 
     def wait_first_load(self, still_wanted: Callable[[], bool] = lambda: True) -> None:
-        """Wait until each model that has versions on disk serves; models without any are not waited for.
+        """Wait until each model that has versions on disk serves, and each of its versions has been tried; models
+        without any are not waited for.
 
         Raises:
             ServingError: UNKNOWN, no version of a model could be loaded.
@@ -159,15 +167,26 @@ class Manager(Generic[M]):
         if self._poll_interval_s >= 0:
             self._look()
         with_versions = [name for name, model in self._models.items() if model.aspired()]
-        self.wait_settled(with_versions, still_wanted)
+        self._wait(with_versions, self._first_tried, still_wanted)
         self._started = True
         self._raise_unavailable(with_versions, "servable(s)")
 
     def wait_settled(self, names: Collection[str], still_wanted: Callable[[], bool] = lambda: True) -> None:
         """Until every model serves, has failed or has been removed."""
+        self._wait(names, self._settled, still_wanted)
+
+    def _wait(self, names: Collection[str], is_over: Callable[[str], bool], still_wanted: Callable[[], bool]) -> None:
         with self._statuses.changed:
-            while not self._stop.is_set() and still_wanted() and not all(self._settled(name) for name in names):
+            while not self._stop.is_set() and still_wanted() and not all(map(is_over, names)):
                 self._statuses.changed.wait(0.1)  # the caller's wish to stop makes no noise
+
+    def _first_tried(self, name: str) -> bool:
+        """Whether a model serves all it can for now: nobody has to wait for the retries of a version that failed."""
+        model = self._models.get(name)
+        if model is None or self._failed(model):
+            return True
+        loaded = list(model.loaded)
+        return bool(loaded) and not model.pending() and all(self._is_available(name, version) for version in loaded)
 
     def _settled(self, name: str) -> bool:
         model = self._models.get(name)
@@ -330,6 +349,10 @@ class Manager(Generic[M]):
         log.info("model %s version %d: unloaded", servable.name, servable.version)
 
     def _publish(self, model: Lifecycle[M]) -> None:
+        self._replace(model)
+        self._published()
+
+    def _replace(self, model: Lifecycle[M]) -> None:
         name = model.config.name
         with self._map_lock:
             if self._models.get(name, model) is not model:

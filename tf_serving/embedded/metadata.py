@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tf_serving.embedded.protos import get_model_metadata_pb2
@@ -16,14 +17,18 @@ def signature_map(model: SavedModelRunner) -> Any:
     return message
 
 
-def metadata_json(name: str, version: int, model: SavedModelRunner) -> dict[str, Any]:
-    """The REST form, with the protocol's field names and defaults printed."""
+def metadata_json(name: str, version: int, model: SavedModelRunner) -> str:
+    """The REST form, with the protocol's field names and defaults printed: two documents joined by hand, as TensorFlow
+    Serving joins them."""
     from google.protobuf import json_format
 
     signatures = json_format.MessageToDict(
         signature_map(model), preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
-    return {
-        "model_spec": {"name": name, "signature_name": "", "version": str(version)},
-        "metadata": {"signature_def": signatures},
-    }
+    spec = shown_as_json({"name": name, "signature_name": "", "version": str(version)})
+    return f'{{\n"model_spec":{spec},\n"metadata": {{"signature_def": {shown_as_json(signatures)}}}\n}}\n'
+
+
+def shown_as_json(document: dict[str, Any]) -> str:
+    """Laid out as protobuf prints its messages."""
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"

@@ -7,6 +7,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
+from functools import partial
 from typing import Literal, TypeVar
 
 from tf_serving.embedded.status import Code, ServingError
@@ -16,10 +17,12 @@ Key = TypeVar("Key", str, tuple[str, str], tuple[str, str, str])
 
 _PREFIX = ":tensorflow:serving:"
 _BOUNDS_US = [10 * 1.8**step for step in range(33)]
+_QUEUING_BOUNDS_US = [100 * 1.2**step for step in range(52)]
 _EXAMPLE_BOUNDS = [float(2**step) for step in range(15)]
 _EXAMPLE_APIS = frozenset({"Classify", "Regress", "MultiInference"})
 _RUNTIME = "TF1"  # TensorFlow Serving's name of the session that runs models
 
+ObserveRun = Callable[[Mapping[str, Sized], float], None]  # the inputs, and the microseconds the run took
 Distribution = tuple[list[int], float]  # counts by bucket, and the sum of all values
 
 
@@ -38,37 +41,34 @@ class Metrics:
         self._runtimes: dict[tuple[str, str], Distribution] = {}
         self._examples: dict[str, Distribution] = {}
         self._warmups: dict[tuple[str, str], Distribution] = {}
-        self._current = threading.local()
+        self._queuing: dict[str, Distribution] = {}
 
     def count_only(self, model_names: Callable[[], Collection[str]]) -> None:
         """Ask `model_names` which models are configured, for they change."""
         self._model_names = model_names
 
     @contextmanager
-    def request(self, model_name: str, entrypoint: Entrypoint, api: str = "Predict") -> Iterator[None]:
-        """Count the request that the block answers; its time counts when it succeeds."""
+    def request(self, model_name: str, entrypoint: Entrypoint, api: str = "Predict") -> Iterator[ObserveRun]:
+        """Count the request that the block answers; its time counts when it succeeds.
+
+        Gives what notes the request's model run.
+        """
         started = time.perf_counter()
-        self._current.request = (model_name, api)
         try:
-            yield
+            yield partial(self._observe_run, (model_name, api))
         except ServingError as error:
             self._count(model_name, error.code)
             raise
-        finally:
-            self._current.request = None
         self._count(model_name, Code.OK)
         # The two faces of TensorFlow Serving write the API differently.
         name = api.lower() if entrypoint == "REST" else api
         self._observe((model_name, name, entrypoint), (time.perf_counter() - started) * 1e6)
 
-    def observe_run(self, inputs: Mapping[str, Sized], latency_us: float) -> None:
-        """A model ran for the request of this thread; warm-up runs belong to none."""
-        request = getattr(self._current, "request", None)
-        if request is None:
-            return
-        model_name, api = request
+    def _observe_run(self, key: tuple[str, str], inputs: Mapping[str, Sized], latency_us: float) -> None:
+        """A model ran for a request; warm-up runs belong to none."""
+        model_name, api = key
         with self._lock:
-            _add(self._runtimes, (model_name, api), latency_us)
+            _add(self._runtimes, key, latency_us)
             if api in _EXAMPLE_APIS and "inputs" in inputs:
                 _add(self._examples, model_name, len(inputs["inputs"]), _EXAMPLE_BOUNDS)
 
@@ -76,6 +76,12 @@ class Metrics:
         """A version was warmed up, or failed to be."""
         with self._lock:
             _add(self._warmups, (model_path, status), latency_us)
+
+    def observe_queuing(self, thread_pool_name: str, latencies_us: Sequence[float]) -> None:
+        """Requests were queued for so long before a batch took them."""
+        with self._lock:
+            for latency_us in latencies_us:
+                _add(self._queuing, thread_pool_name, latency_us, _QUEUING_BOUNDS_US)
 
     def _count(self, model_name: str, code: Code) -> None:
         if model_name not in self._model_names():
@@ -93,7 +99,7 @@ class Metrics:
         with self._lock:
             requests = dict(self._requests)
             latencies, runtimes = _copy(self._latencies), _copy(self._runtimes)
-            examples, warmups = _copy(self._examples), _copy(self._warmups)
+            examples, warmups, queuing = _copy(self._examples), _copy(self._warmups), _copy(self._queuing)
         counts = [({"model_name": name, "status": status}, count) for (name, status), count in sorted(requests.items())]
         totals = [({"model": name}, int(total)) for name, (_, total) in sorted(examples.items())]
         lines = [
@@ -104,6 +110,7 @@ class Metrics:
             *_histograms("request_example_counts", ("model",), examples, _EXAMPLE_BOUNDS),
             *_counter("request_example_count_total", totals),
             *_histograms("model_warmup_latency", ("model_path", "status"), warmups),
+            *_histograms("batching_session:queuing_latency", ("thread_pool_name",), queuing, _QUEUING_BOUNDS_US),
         ]  # fmt: skip
         return "\n".join(lines) + "\n"
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tf_serving.embedded.status import invalid
+from tf_serving.embedded.request_log_settings import RequestLogSettings, check_separate, request_log_settings
+from tf_serving.embedded.status import Code, ServingError, invalid
 
 _TENSORFLOW, _TENSORFLOW_TYPE = "tensorflow", 1  # the platform, and ModelType.TENSORFLOW
 
@@ -23,12 +24,13 @@ class VersionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """One model: its folder of integer version directories, its policy and its labels."""
+    """One model: its folder of integer version directories, its policy, its labels, where its requests are logged."""
 
     name: str
     base_path: Path
     policy: VersionPolicy = field(default_factory=VersionPolicy)
     labels: Mapping[str, int] = field(default_factory=dict)
+    request_log: RequestLogSettings | None = None
 
 
 def read_model_config_file(path: Path, known: Collection[str] = ()) -> list[ModelConfig]:
@@ -43,12 +45,17 @@ def read_model_config_file(path: Path, known: Collection[str] = ()) -> list[Mode
 
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise invalid(f"Cannot read --model_config_file {path}: {error}") from None
+    except OSError as error:
+        code = Code.NOT_FOUND if isinstance(error, FileNotFoundError) else Code.UNKNOWN
+        raise ServingError(code, f"Cannot read --model_config_file: {path}; {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise invalid(f"Invalid protobuf file: '{path}': {error}") from None
     try:
         message = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
     except text_format.ParseError as error:
-        raise invalid(f"Invalid protobuf file: '{path}': it is not a ModelServerConfig: {error}") from None
+        raise invalid(
+            f"Invalid protobuf file: '{path}': Error parsing text-format tensorflow.serving.ModelServerConfig: {error}"
+        ) from None
     if message.WhichOneof("config") == "custom_model_config":
         raise invalid(f"--model_config_file {path}: ModelServer does not yet support custom model config.")
     return model_configs(message.model_config_list, known)
@@ -65,7 +72,9 @@ def model_configs(message: Any, known: Collection[str] = ()) -> list[ModelConfig
         if entry.name in names:
             raise invalid(f"Illegal to list model {entry.name} multiple times in config list")
         names.add(entry.name)
-    return [_model_config(entry, known) for entry in message.config]
+    configs = [_model_config(entry, known) for entry in message.config]
+    check_separate(config.request_log for config in configs)
+    return configs
 
 
 def _model_config(entry: Any, known: Collection[str]) -> ModelConfig:
@@ -80,7 +89,10 @@ def _model_config(entry: Any, known: Collection[str]) -> ModelConfig:
         )
     if platform != _TENSORFLOW:
         raise invalid(f"Model {entry.name} requests unsupported platform {platform}")
-    return ModelConfig(entry.name, base_path, _policy(entry.model_version_policy), dict(entry.version_labels))
+    request_log = request_log_settings(entry.name, entry.logging_config) if entry.HasField("logging_config") else None
+    return ModelConfig(
+        entry.name, base_path, _policy(entry.model_version_policy), dict(entry.version_labels), request_log
+    )
 
 
 def _platform(entry: Any) -> str:

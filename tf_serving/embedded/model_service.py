@@ -7,39 +7,34 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from tf_serving.embedded.grpc_app import Call
 from tf_serving.embedded.model_config import model_configs
-from tf_serving.embedded.predict import ModelManager
-from tf_serving.embedded.protos import get_model_status_pb2, model_management_pb2, model_service_pb2_grpc
+from tf_serving.embedded.model_manager import ModelManager
+from tf_serving.embedded.protos import get_model_status_pb2, model_management_pb2
 from tf_serving.embedded.status import Code, ServingError, invalid
 
 log = logging.getLogger(__name__)
 
-Abort = Callable[[Any, ServingError], Any]
 
+class ModelService:
+    """GetModelStatus and HandleReloadConfigRequest: messages in, messages out."""
 
-class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore[misc,name-defined]
-    """GetModelStatus and HandleReloadConfigRequest. `abort` ends a call with an error."""
+    def __init__(self, manager: ModelManager, stopping: threading.Event) -> None:
+        self._manager, self._stopping = manager, stopping
 
-    def __init__(self, manager: ModelManager, abort: Abort, stopping: threading.Event) -> None:
-        self._manager, self._abort, self._stopping = manager, abort, stopping
-
-    def GetModelStatus(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
-        try:
-            statuses = self._manager.statuses(*_model_version(request))
-        except ServingError as error:
-            self._abort(context, error)
+    def get_model_status(self, request: Any, _: Call) -> Any:
         response = get_model_status_pb2.GetModelStatusResponse()
-        for status in statuses:
+        for status in self._manager.statuses(*_model_version(request)):
             entry = response.model_version_status.add(version=status.version, state=int(status.state))
             entry.status.error_code, entry.status.error_message = int(status.code), status.message
         return response
 
-    def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def handle_reload_config(self, request: Any, call: Call) -> Any:
         try:
-            self._reload(request, context.is_active)
+            self._reload(request, call.is_active)
         except ServingError as error:
             log.error("ReloadConfig failed: %s", error)
-            self._abort(context, error)
+            raise
         response = model_management_pb2.ReloadConfigResponse()
         response.status.error_code = int(Code.OK)
         response.status.SetInParent()

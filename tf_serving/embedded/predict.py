@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tf_serving.embedded.dtypes import Array
-from tf_serving.embedded.manager import Manager
-from tf_serving.embedded.runner import SavedModelRunner
+from tf_serving.embedded.method_names import check_predict_method
+from tf_serving.embedded.model_manager import ModelManager
+from tf_serving.embedded.model_run import ModelRun, Observe, Steps
+from tf_serving.embedded.request_log import log_predict
 from tf_serving.embedded.signature import DEFAULT_SIGNATURE, Signature
 from tf_serving.embedded.status import Code, ServingError, invalid
-
-ModelManager = Manager[SavedModelRunner]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,11 @@ def predict(
     read_inputs: Callable[[Signature], Mapping[str, Array]],
     *,
     output_filter: Sequence[str] = (),
-    timeout_s: float | None = None,
+    deadline: float | None = None,
     unknown_signature: Callable[[str], ServingError],
-) -> Prediction:
-    """Run one request. `read_inputs` turns its body into arrays once the signature is known.
+    observe: Observe | None = None,
+) -> Steps[Prediction]:
+    """The steps of one request. `read_inputs` turns its body into arrays once the signature is known.
 
     Raises:
         ServingError: with the code and text that TensorFlow Serving gives.
@@ -52,7 +53,9 @@ def predict(
         signature = servable.model.signatures.get(signature_name)
         if signature is None:
             raise unknown_signature(signature_name)
-        inputs = read_inputs(signature)
+        if servable.model.checks_method_names:
+            check_predict_method(servable.model.signatures_proto[signature_name])
+        sent = inputs = read_inputs(signature)
         check_inputs(signature, inputs)
         if len(inputs) < len(signature.inputs):
             inputs = {
@@ -60,7 +63,11 @@ def predict(
                 **inputs,
             }
         outputs = _wanted_outputs(signature, output_filter)
-        return Prediction(servable.version, signature_name, servable.model.run(signature, inputs, outputs, timeout_s))
+        arrays = yield ModelRun(servable.model, signature, inputs, outputs, deadline, observe)
+        settings = manager.request_log(target.model)
+        if settings is not None:
+            log_predict(settings, (target.model, servable.version, signature_name), sent, arrays, output_filter)
+        return Prediction(servable.version, signature_name, arrays)
 
 
 def unknown_signature_grpc(name: str) -> ServingError:

@@ -54,8 +54,6 @@ with _stand_in():
     predict_pb2 = importlib.import_module("tensorflow_serving.apis.predict_pb2")
     get_model_metadata_pb2 = importlib.import_module("tensorflow_serving.apis.get_model_metadata_pb2")
     get_model_status_pb2 = importlib.import_module("tensorflow_serving.apis.get_model_status_pb2")
-    prediction_service_pb2_grpc = importlib.import_module("tensorflow_serving.apis.prediction_service_pb2_grpc")
-    model_service_pb2_grpc = importlib.import_module("tensorflow_serving.apis.model_service_pb2_grpc")
     model_server_config_pb2 = importlib.import_module("tensorflow_serving.config.model_server_config_pb2")
     model_management_pb2 = importlib.import_module("tensorflow_serving.apis.model_management_pb2")
     prediction_log_pb2 = importlib.import_module("tensorflow_serving.apis.prediction_log_pb2")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 from tf_serving.embedded.status import invalid
@@ -24,7 +25,7 @@ _LEVEL = 1
 _REFUSED_QUALITY = re.compile(rb"gzip\s*;\s*q=0(\.0*)?\s*(,|$)")
 
 
-def header(scope: dict[str, Any], name: bytes) -> bytes:
+def header(scope: Mapping[str, Any], name: bytes) -> bytes:
     """The value of a request header, or nothing."""
     for key, value in scope["headers"]:
         if key == name:
@@ -33,7 +34,7 @@ def header(scope: dict[str, Any], name: bytes) -> bytes:
     return b""
 
 
-def preflight_status(scope: dict[str, Any]) -> int:
+def preflight_status(scope: Mapping[str, Any]) -> int:
     """What OPTIONS answers: good for a request with an origin of the web."""
     origin = header(scope, b"origin")
     return 200 if b"http://" in origin or b"https://" in origin else 400

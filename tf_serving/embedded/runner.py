@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import ctypes
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from tf_serving.embedded import string_tensor
-from tf_serving.embedded.dtypes import DT_STRING, NUMPY_TYPES, TF_TYPES, Array, type_name
+from tf_serving.embedded.c_tensors import new_tensor, read_tensor
+from tf_serving.embedded.completeness import check_complete
+from tf_serving.embedded.dtypes import Array
+from tf_serving.embedded.inline_rule import InlineRule
 from tf_serving.embedded.protos import config_pb2, meta_graph_pb2
 from tf_serving.embedded.signature import Signature, TensorSpec
 from tf_serving.embedded.status import Code, ServingError
 from tf_serving.embedded.tensor_proto import to_array
-from tf_serving.embedded.tf_library import Deallocator, Output, Status, library
+from tf_serving.embedded.tf_library import Output, Status, lent_status, library
 
 # Running in the calling thread saves TensorFlow's thread hand-over (five times faster for a small model), but such a
 # run cannot be timed out and its operations nest on the stack: only for graphs without loops and of limited size.
 _INLINE_NODES = 500
+_MOST_PLANS = 1024  # clients choose the order of inputs and outputs
 _LOOPS = frozenset({"While", "StatelessWhile", "Enter", "RefEnter", "NextIteration", "Map", "MapDefun"})
 
-# Memory of string tensors that TensorFlow still uses, by address.
-_LENT: dict[int, Any] = {}
-
-
-def _forget_lent(address: int, _length: int, _argument: int) -> None:
-    _LENT.pop(address, None)
-
-
-_return_lent = Deallocator(_forget_lent)
+# What a run of certain inputs and outputs needs beside the values: both as the C API names them, and both value lists.
+_Plan = tuple[Any, Any, Any, Any]
 
 
 class Threads(NamedTuple):
@@ -44,6 +37,8 @@ class Threads(NamedTuple):
 class SavedModelRunner:
     """A SavedModel in its own session. `run` may be called from many threads at once; `close` once, after the last."""
 
+    checks_method_names = False  # whether requests are refused that ask a signature for what it is not made for
+
     def __init__(self, folder: Path, *, tags: tuple[str, ...] = ("serve",), threads: Threads | None = None) -> None:
         """Load `folder`.
 
@@ -55,15 +50,17 @@ class SavedModelRunner:
         self._session: int | None = None
         try:
             meta_graph = self._load(folder, tags, threads or Threads())
+            check_complete(folder, meta_graph)
             self.signatures_proto = dict(meta_graph.signature_def)
             self.signatures = {
                 name: _signature(proto) for name, proto in self.signatures_proto.items() if _is_callable(name, proto)
             }
             self._outputs = self._resolve_tensors()
+            self._plans: dict[tuple[Any, ...], _Plan] = {}
         except BaseException:
             self.close()
             raise
-        self.runs_inline = _runs_inline(meta_graph.graph_def)
+        self.inline = InlineRule(applies=_runs_inline(meta_graph.graph_def))
         inline_options = config_pb2.RunOptions(inter_op_thread_pool=-1).SerializeToString()
         self._inline_options = self._library.TF_NewBufferFromString(inline_options, len(inline_options))
 
@@ -114,76 +111,53 @@ class SavedModelRunner:
             ServingError: with TensorFlow's code and text; DEADLINE_EXCEEDED after `timeout_s`.
         """
         tf = self._library
-        feeds = (Output * len(inputs))(*(self._outputs[signature.inputs[alias].feed_name] for alias in inputs))
-        fetches = (Output * len(outputs))(*(self._outputs[signature.outputs[alias].feed_name] for alias in outputs))
-        feed_values = (ctypes.c_void_p * len(inputs))()
-        fetch_values = (ctypes.c_void_p * len(outputs))()
+        plan = self._plans.get((id(signature), *inputs, None, *outputs))
+        if plan is None:
+            plan = self._new_plan(signature, tuple(inputs), outputs)
+        feeds, fetches, values_in, values_out = plan
+        feed_values, fetch_values = values_in(), values_out()
         options, own_options = self._run_options(timeout_s)
+        status = lent_status()
         try:
             for position, array in enumerate(inputs.values()):
-                feed_values[position] = self._tensor(array)
-            with Status() as status:
-                tf.TF_SessionRun(
-                    self._session, options, feeds, feed_values, len(inputs), fetches, fetch_values, len(outputs),
-                    None, 0, None, status.pointer,
-                )  # fmt: skip
-                status.check()
-            return {alias: self._array(value) for alias, value in zip(outputs, fetch_values, strict=True)}
+                feed_values[position] = new_tensor(array)
+            tf.TF_SessionRun(
+                self._session, options, feeds, feed_values, len(inputs), fetches, fetch_values, len(outputs),
+                None, 0, None, status.pointer,
+            )  # fmt: skip
+            status.check()
+            return {alias: read_tensor(value) for alias, value in zip(outputs, fetch_values, strict=True)}
         finally:
-            for tensor in (*feed_values, *fetch_values):
+            for tensor in feed_values:
+                if tensor:
+                    tf.TF_DeleteTensor(tensor)
+            for tensor in fetch_values:
                 if tensor:
                     tf.TF_DeleteTensor(tensor)
             if own_options:
                 tf.TF_DeleteBuffer(options)
+            status.give_back()
+
+    def _new_plan(self, signature: Signature, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> _Plan:
+        plan = (
+            (Output * len(inputs))(*(self._outputs[signature.inputs[alias].feed_name] for alias in inputs)),
+            (Output * len(outputs))(*(self._outputs[signature.outputs[alias].feed_name] for alias in outputs)),
+            ctypes.c_void_p * len(inputs),
+            ctypes.c_void_p * len(outputs),
+        )
+        # Kept for the model's own signatures: those live as long as it does, so no other object can have their id.
+        if len(self._plans) < _MOST_PLANS and any(own is signature for own in self.signatures.values()):
+            self._plans[(id(signature), *inputs, None, *outputs)] = plan
+        return plan
 
     def _run_options(self, timeout_s: float | None) -> tuple[Any, bool]:
         """The TF_Buffer with RunOptions, and whether the caller has to delete it."""
-        if self.runs_inline:
+        if self.inline.applies:
             return self._inline_options, False
         if timeout_s is None:
             return None, False
         serialized = config_pb2.RunOptions(timeout_in_ms=max(1, int(timeout_s * 1000))).SerializeToString()
         return self._library.TF_NewBufferFromString(serialized, len(serialized)), True
-
-    def _tensor(self, array: Array) -> int:
-        # A copy, so that no NumPy memory has to outlive the run; `order` keeps a scalar a scalar.
-        array = np.asarray(array, order="C")
-        dims = (ctypes.c_int64 * array.ndim)(*array.shape)
-        if array.dtype.hasobject:
-            return self._string_tensor(array, dims)
-        tensor: int | None = self._library.TF_AllocateTensor(TF_TYPES[array.dtype], dims, array.ndim, array.nbytes)
-        if tensor is None:
-            raise ServingError(Code.RESOURCE_EXHAUSTED, f"No memory for an input of {array.nbytes} bytes")
-        if array.nbytes:
-            ctypes.memmove(self._library.TF_TensorData(tensor), array.ctypes.data, array.nbytes)
-        return tensor
-
-    def _string_tensor(self, array: Array, dims: Any) -> int:
-        if not array.size:
-            empty: int = self._library.TF_AllocateTensor(DT_STRING, dims, array.ndim, 0)
-            return empty
-        structures, texts = string_tensor.packed(array.ravel().tolist())
-        address = ctypes.addressof(structures)
-        _LENT[address] = structures, texts
-        tensor: int = self._library.TF_NewTensor(
-            DT_STRING, dims, array.ndim, address, string_tensor.SIZE * array.size, _return_lent, None
-        )
-        return tensor
-
-    def _array(self, tensor: int) -> Array:
-        tf = self._library
-        number = tf.TF_TensorType(tensor)
-        dtype = NUMPY_TYPES.get(number)
-        if dtype is None:
-            text = f"The embedded server does not give tensors of type {type_name(number)}"
-            raise ServingError(Code.UNIMPLEMENTED, text)
-        shape = tuple(tf.TF_Dim(tensor, axis) for axis in range(tf.TF_NumDims(tensor)))
-        if number == DT_STRING:
-            return string_tensor.unpacked(tf.TF_TensorData(tensor) or 0, math.prod(shape)).reshape(shape)
-        array = np.empty(shape, dtype)
-        if array.nbytes:
-            ctypes.memmove(array.ctypes.data, tf.TF_TensorData(tensor), array.nbytes)
-        return array
 
     def close(self) -> None:
         """Free the session and its graph."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Generic
@@ -44,6 +45,25 @@ class ServingMap(Generic[M]):
             raise ServingError(Code.NOT_FOUND, f"Servable not found for request: Specific({name}, {version})")
         return model.versions[version]
 
+    def available(self, name: str) -> Collection[Servable[M]]:
+        """The versions of a model that answer; without a lease one may close at any time."""
+        served = self.models.get(name)
+        return served.versions.values() if served is not None else ()
+
     def replace(self, name: str, model: ServedModel[M]) -> ServingMap[M]:
         """A new map in which `name` is served by `model`."""
         return ServingMap(MappingProxyType({**self.models, name: model}))
+
+
+@contextmanager
+def leased(find: Callable[[], Servable[M]]) -> Iterator[Servable[M]]:
+    """The version that `find` gives, held open until the block ends. Where it is retired at that very moment, `find` is
+    asked again: the map has changed by then."""
+    while True:
+        servable = find()
+        if servable.acquire():
+            break
+    try:
+        yield servable
+    finally:
+        servable.release()

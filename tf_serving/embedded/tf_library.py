@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections import deque
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,10 @@ class Status:
     def __exit__(self, *_: object) -> None:
         self._library.TF_DeleteStatus(self.pointer)
 
+    def give_back(self) -> None:
+        """Keep it for the next call; every call of the library begins with setting it to OK."""
+        _SPARE.append(self)
+
     def check(self) -> None:
         """
         Raises:
@@ -151,3 +156,14 @@ class Status:
         if code:
             text = self._library.TF_Message(self.pointer).decode("utf-8", "replace")
             raise ServingError(Code(code) if code in set(Code) else Code.UNKNOWN, text)
+
+
+_SPARE: deque[Status] = deque()
+
+
+def lent_status() -> Status:
+    """One that is free, or a new one; `give_back` ends the loan. There are as many as runs at the same time."""
+    try:
+        return _SPARE.pop()
+    except IndexError:
+        return Status()

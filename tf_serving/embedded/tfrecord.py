@@ -1,15 +1,15 @@
-"""Reads TFRecord files: records framed by their length and masked CRC-32C checksums."""
+"""Reads and writes TFRecord files: records framed by their length and masked CRC-32C checksums."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 
+from tf_serving.embedded.crc32c import crc32c
 from tf_serving.embedded.status import Code, ServingError
 
-_HEADER, _CHECKSUM = struct.Struct("<QI"), struct.Struct("<I")
+_HEADER, _LENGTH, _CHECKSUM = struct.Struct("<QI"), struct.Struct("<Q"), struct.Struct("<I")
 _MASK_DELTA = 0xA282EAD8
 
 
@@ -38,23 +38,16 @@ def read_records(file: Path) -> Iterator[bytes]:
         offset = end + _CHECKSUM.size
 
 
+def framed(record: bytes) -> bytes:
+    """A record as it stands in a file."""
+    length = _LENGTH.pack(len(record))
+    return b"".join((length, _CHECKSUM.pack(masked_crc32c(length)), record, _CHECKSUM.pack(masked_crc32c(record))))
+
+
 def masked_crc32c(data: bytes | memoryview) -> int:
     """CRC-32C, rotated and shifted as TFRecord stores it."""
-    table, crc = _table(), 0xFFFFFFFF
-    for byte in data:
-        crc = table[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-    crc ^= 0xFFFFFFFF
-    return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
-
-
-@lru_cache(maxsize=1)
-def _table() -> tuple[int, ...]:
-    entries = []
-    for value in range(256):
-        for _ in range(8):
-            value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
-        entries.append(value)
-    return tuple(entries)
+    checksum = crc32c(data)
+    return (((checksum >> 15) | (checksum << 17)) + _MASK_DELTA) & 0xFFFFFFFF
 
 
 def _data_loss(what: str, offset: int) -> ServingError:

@@ -12,9 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from tf_serving.embedded.inference import CLASSIFY_METHOD, REGRESS_METHOD, Task, infer, multi_infer
+from google.protobuf.message import DecodeError
+
+from tf_serving.embedded.inference import Task, infer, multi_infer
+from tf_serving.embedded.method_names import CLASSIFY_METHOD, REGRESS_METHOD
 from tf_serving.embedded.metrics import Metrics
-from tf_serving.embedded.predict import ModelManager, Target, predict, unknown_signature_grpc
+from tf_serving.embedded.model_manager import ModelManager
+from tf_serving.embedded.model_run import run_now
+from tf_serving.embedded.predict import Target, predict, unknown_signature_grpc
 from tf_serving.embedded.protos import classification_pb2, inference_pb2, prediction_log_pb2, regression_pb2
 from tf_serving.embedded.runner import SavedModelRunner
 from tf_serving.embedded.servable import Servable
@@ -73,7 +78,7 @@ def _replay(model: SavedModelRunner, file: Path, iterations: int) -> int:
     for record in read_records(file):
         try:
             request = prediction_log_pb2.PredictionLog.FromString(record)
-        except ValueError as error:  # protobuf's DecodeError
+        except DecodeError as error:
             raise invalid(f"Failed to parse warmup record: {error} from {file}") from None
         for _ in range(iterations):
             _run(only, request)
@@ -93,28 +98,33 @@ class _OnlyModel:
     def lease(self, *_: object) -> Iterator[Servable[SavedModelRunner]]:
         yield self._servable
 
+    def request_log(self, _: str) -> None:
+        """Nothing is logged of a replay."""
+
 
 def _run(manager: ModelManager, entry: Any) -> None:
     kind = entry.WhichOneof("log_type")
     if kind == "predict_log":
         request = entry.predict_log.request
-        predict(
-            manager,
-            _target(request.model_spec),
-            lambda _: {alias: to_array(alias, proto) for alias, proto in request.inputs.items()},
-            output_filter=request.output_filter,
-            unknown_signature=unknown_signature_grpc,
+        run_now(
+            predict(
+                manager,
+                _target(request.model_spec),
+                lambda _: {alias: to_array(alias, proto) for alias, proto in request.inputs.items()},
+                output_filter=request.output_filter,
+                unknown_signature=unknown_signature_grpc,
+            )
         )
     elif kind == "classify_log":
         request, result = entry.classify_log.request, classification_pb2.ClassificationResult()
-        infer(manager, _target(request.model_spec), CLASSIFY_METHOD, request.input, result, None)
+        run_now(infer(manager, _target(request.model_spec), CLASSIFY_METHOD, request.input, result, None))
     elif kind == "regress_log":
         request, result = entry.regress_log.request, regression_pb2.RegressionResult()
-        infer(manager, _target(request.model_spec), REGRESS_METHOD, request.input, result, None)
+        run_now(infer(manager, _target(request.model_spec), REGRESS_METHOD, request.input, result, None))
     elif kind == "multi_inference_log":
         request, response = entry.multi_inference_log.request, inference_pb2.MultiInferenceResponse()
         tasks = [Task(_target(task.model_spec), task.method_name) for task in request.tasks]
-        multi_infer(manager, tasks, request.input, lambda *_: response.results.add(), None)
+        run_now(multi_infer(manager, tasks, request.input, lambda *_: response.results.add(), None))
     else:
         number = entry.DESCRIPTOR.fields_by_name[kind].number if kind else 0
         raise ServingError(Code.UNIMPLEMENTED, f"Unsupported log_type for warmup: {number}")

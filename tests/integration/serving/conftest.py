@@ -110,3 +110,11 @@ def typed_server_with_cors(tmp_path_factory: pytest.TempPathFactory) -> Iterator
     server = _typed_server(folder, "--rest_api_enable_cors_support", "--rest_api_timeout_in_ms=400")
     yield server
     assert server.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def typed_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Base path of `typed`, with version 1."""
+    base = tmp_path_factory.mktemp("typed-models") / "typed"
+    publish(_built(TYPED_SCRIPT) / "typed", base, 1)
+    return base

@@ -10,12 +10,12 @@ import grpc
 import pytest
 import requests
 from serving_process import ServerProcess
+from serving_stubs import prediction_service_pb2_grpc
 
 from tf_serving.embedded.protos import (
     classification_pb2,
     example_pb2,
     inference_pb2,
-    prediction_service_pb2_grpc,
     regression_pb2,
 )
 

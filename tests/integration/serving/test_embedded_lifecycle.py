@@ -199,6 +199,6 @@ def test_taken_port_and_wrong_flags_end_with_one_line(
     second = ServerProcess(tmp_path / "second.log", f"--model_base_path={base}", f"--rest_api_port={server.rest_port}")
     with pytest.raises(AssertionError):
         second.start()
-    assert second.stop() == 1
+    assert second.stop() == 255
     assert f"cannot serve REST on 127.0.0.1:{server.rest_port}" in second.text()
     assert "Traceback" not in second.text()

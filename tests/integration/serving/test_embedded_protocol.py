@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 import requests
 from serving_process import MODEL, ServerProcess
+from serving_stubs import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from tf_serving.embedded.protos import (
     get_model_metadata_pb2,
     get_model_status_pb2,
-    model_service_pb2_grpc,
     predict_pb2,
-    prediction_service_pb2_grpc,
     tensor_pb2,
 )
 from tf_serving.embedded.tensor_proto import fill_proto, to_array

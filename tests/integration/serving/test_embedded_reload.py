@@ -12,9 +12,10 @@ import pytest
 import requests
 from google.protobuf import text_format
 from serving_process import MODEL, ServerProcess
+from serving_stubs import model_service_pb2_grpc
 
 from smartgrid.serving.model_repository import publish, remove
-from tf_serving.embedded.protos import get_model_status_pb2, model_management_pb2, model_service_pb2_grpc
+from tf_serving.embedded.protos import get_model_status_pb2, model_management_pb2
 
 pytestmark = pytest.mark.servers
 

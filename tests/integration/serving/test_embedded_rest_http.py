@@ -24,7 +24,10 @@ def predict(server: ServerProcess, body: object, **options: object) -> requests.
 @pytest.mark.parametrize(
     ("method", "path", "status", "text"),
     [
-        ("GET", "/V1/Models/typed/METADATA", 200, "signature_def"),
+        ("GET", "/V1/Models/typed/metadata", 200, "signature_def"),
+        ("GET", "/v1/models/typed/METADATA", 200, "model_version_status"),
+        ("POST", "/v1/models/typed:PREDICT", 400, "Malformed request: POST /v1/models/typed:PREDICT"),
+        ("POST", "/V1/MODELS/typed:predict", 400, "JSON Parse error: The document is empty"),
         ("GET", "/v1/models/ty%70ed/versions/1", 200, "AVAILABLE"),
         ("GET", "/v1/models/typed/versions/1/metadata", 200, "signature_def"),
         ("GET", "/v1/models/versions/1", 400, "Missing model name in request."),

@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from serving_process import ServerProcess
+from serving_stubs import prediction_service_pb2_grpc
 
 from tf_serving.embedded import dtypes
-from tf_serving.embedded.protos import predict_pb2, prediction_service_pb2_grpc
+from tf_serving.embedded.protos import predict_pb2
 from tf_serving.embedded.tensor_proto import fill_proto, to_array
 
 pytestmark = pytest.mark.servers

@@ -15,9 +15,10 @@ import psutil
 import pytest
 import requests
 from serving_process import MODEL, ROOT, ServerProcess, free_port
+from serving_stubs import model_service_pb2_grpc
 
 from smartgrid.serving.model_repository import publish
-from tf_serving.embedded.protos import get_model_status_pb2, model_service_pb2_grpc
+from tf_serving.embedded.protos import get_model_status_pb2
 
 pytestmark = pytest.mark.servers
 
@@ -161,6 +162,41 @@ def test_tls_and_mutual_tls(start_server: Start, base: Path, tmp_path: Path, mut
     with grpc.insecure_channel(server.grpc_target) as channel:
         assert status_code(channel) == "UNAVAILABLE"
     assert requests.get(f"{server.rest_url}/v1/models/x", timeout=5).status_code == 404
+
+
+def test_tls_on_a_unix_socket(start_server: Start, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pem, socket_path, scratch = certificates(tmp_path), tmp_path / "s", tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    config = ssl_config(tmp_path, pem)
+    for port in ((), ("--port=0",)):
+        server = start_server(
+            f"--model_base_path={base}", f"--grpc_socket_path={socket_path}", f"--ssl_config_file={config}", *port
+        )
+        deadline = time.monotonic() + 10
+        while "serving gRPC on" not in server.text():
+            assert time.monotonic() < deadline, server.text()
+            time.sleep(0.05)
+        assert not list(scratch.glob("tf-serving-tls*")), "keys must not stay on disk"
+        options = [("grpc.ssl_target_name_override", "localhost")]
+        known = grpc.ssl_channel_credentials(pem["ca.crt"])
+        with grpc.secure_channel(f"unix:{socket_path}", known, options) as channel:
+            assert status_code(channel) == "NOT_FOUND"
+        with grpc.insecure_channel(f"unix:{socket_path}") as channel:
+            assert status_code(channel) == "UNAVAILABLE"
+        assert server.stop() == 0
+        assert not socket_path.exists()
+
+
+def test_key_that_is_none_ends_the_server(base: Path, tmp_path: Path) -> None:
+    base.mkdir(parents=True)
+    pem = certificates(tmp_path)
+    ended = run(
+        f"--model_base_path={base}", f"--ssl_config_file={ssl_config(tmp_path, {**pem, 'server.key': b'SECRET'})}"
+    )
+    assert ended.returncode != 0
+    assert "Failed to start server. Error: INVALID_ARGUMENT: cannot serve: " in ended.stderr
+    assert "SECRET" not in ended.stderr + ended.stdout
 
 
 def test_unusable_ssl_config_is_named_without_its_content(tmp_path: Path) -> None:

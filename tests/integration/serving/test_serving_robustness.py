@@ -86,15 +86,27 @@ def open_files(server: ServerProcess) -> int:
     "data",
     [
         b"this is no HTTP\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # a TLS greeting
         b"GET / HTTP/9.9\r\n\r\n",
         b"POST " + PATH.encode() + b" HTTP/1.1\r\nHost: x\r\nContent-Length: ten\r\n\r\n",
-        b"POST " + PATH.encode() + b" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
         b"POST " + PATH.encode() + b" HTTP/1.1\r\nHost: x\r\nno colon here\r\n\r\n",
     ],
 )
 def test_malformed_http_is_refused(shared_server: ServerProcess, data: bytes) -> None:
     assert raw(shared_server, data).startswith(b"HTTP/1.1 4")
+    assert answers(shared_server)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # a TLS greeting
+        b"GET / \x00HTTP/1.1\r\n\r\n",
+        b"POST " + PATH.encode() + b" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+    ],
+)
+def test_what_is_no_http_or_stops_being_it_is_refused_or_dropped(shared_server: ServerProcess, data: bytes) -> None:
+    answer = raw(shared_server, data)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
     assert answers(shared_server)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tf_serving.embedded.batch_scheduler import BatchScheduler
-from tf_serving.embedded.batched_loading import batch_scheduler, request_threads
+from tf_serving.embedded.batched_loading import batch_scheduler
 from tf_serving.embedded.batched_model import BatchedModel
 from tf_serving.embedded.batching_parameters import BatchingParameters, read_batching_parameters
 from tf_serving.embedded.dtypes import DT_FLOAT
@@ -33,7 +33,6 @@ class Doubling:
         dims = [SimpleNamespace(size=size) for size in (-1, width)]
         shape = SimpleNamespace(unknown_rank=False, dim=dims)
         self.signatures_proto = {"serving_default": SimpleNamespace(inputs={"x": SimpleNamespace(tensor_shape=shape)})}
-        self.runs_inline = True
         self.shapes: list[tuple[int, ...]] = []
         self.closed = False
         self.may_run = threading.Event()
@@ -234,7 +233,7 @@ def test_parameters_are_read_from_the_file(tmp_path: Path) -> None:
         "allowed_batch_sizes: 4 pad_variable_length_inputs: true\n"
         "enable_large_batch_splitting { value: true } max_execution_batch_size { value: 4 }\n"
     )
-    assert read_batching_parameters(file) == BatchingParameters(16, 5000, 7, 3, (2, 4), True, True, 4)
+    assert read_batching_parameters(file) == BatchingParameters(16, 5000, 7, 3, (2, 4), True, True, 4, "p")
     assert read_batching_parameters(EXAMPLE).max_batch_size > 0
 
 
@@ -259,8 +258,3 @@ def test_parameters_file_needs_the_flag(tmp_path: Path) -> None:
     with pytest.raises(ServingError, match="set without setting server_options"):
         batch_scheduler(enabled=False, parameters_file=str(tmp_path / "any"))
     assert batch_scheduler(enabled=False, parameters_file="") is None
-
-
-def test_batching_gets_enough_request_threads_to_fill_a_batch() -> None:
-    assert request_threads(8, None) == 8
-    assert request_threads(8, BatchScheduler(BatchingParameters(max_batch_size=32, num_batch_threads=1))) == 64

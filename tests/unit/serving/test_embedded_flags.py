@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from tf_serving.embedded.flags import parse_flags, usage
+from tf_serving.embedded.grpc_settings import HONOURED
 from tf_serving.embedded.model_config import VersionPolicy, read_model_config_file
+from tf_serving.embedded.model_config_json import from_json, to_json
 from tf_serving.embedded.monitoring import metrics_path
+from tf_serving.embedded.request_log_settings import RequestLogSettings
 from tf_serving.embedded.status import ServingError
 
 REPOSITORY_FILE = Path(__file__).parents[3] / "tf_serving" / "models.config"
@@ -31,6 +35,12 @@ def test_unknown_and_idle_flags_are_named_and_not_fatal() -> None:
         "--num_unload_threads has no effect in the embedded server",
         "--enable_profiler has no effect in the embedded server",
     ]
+
+
+def test_channel_arguments_with_effect_are_named_in_the_help() -> None:
+    shown = usage().replace("\n", "").replace(" ", "")
+    assert HONOURED
+    assert all(key in shown for key in HONOURED)
 
 
 def test_flags_without_effect_say_so_in_the_help() -> None:
@@ -60,6 +70,36 @@ def test_defaults_are_those_of_the_real_server() -> None:
 )
 def test_boolean_flags_take_a_value_or_none(argument: str, value: bool) -> None:
     assert parse_flags([argument])[0].enable_grpc_healthcheck_service is value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "enabled", "unknown"),
+    [
+        (["--enable_batching", "stray"], True, ["stray"]),
+        (["--enable_batching", "false", "stray"], False, ["stray"]),
+        (["--enable_batching", "--port=1"], True, []),
+        (["--enable_batching", "--", "true"], True, ["--", "true"]),
+    ],
+)
+def test_what_follows_a_switch_is_its_value_only_if_it_is_one(
+    arguments: list[str], enabled: bool, unknown: list[str]
+) -> None:
+    flags, remarks = parse_flags(arguments)
+    assert flags.enable_batching is enabled
+    assert remarks == [f"unknown argument: {argument}" for argument in unknown]
+
+
+ENTRY = (
+    'config {{ name: "{0}" base_path: "/m" model_platform: "tensorflow" logging_config {{ log_collector_config {{ '
+    'filename_prefix: "{1}" type: "{2}" }} sampling_config {{ sampling_rate: 0.5 }} }} }}'
+)
+LOGGED = f"model_config_list {{{{ {ENTRY} }}}}"
+
+
+def test_request_logging_is_read_and_survives_the_way_between_processes(tmp_path: Path) -> None:
+    (model,) = read_model_config_file(config(tmp_path, LOGGED.format("a", "/var/log/a", "tfrecord")))
+    assert model.request_log == RequestLogSettings("/var/log/a", 0.5)
+    assert from_json(json.loads(json.dumps(to_json(model)))) == model
 
 
 def config(folder: Path, text: str) -> Path:
@@ -96,7 +136,13 @@ def test_config_file_with_policies_and_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("nonsense", "is not a ModelServerConfig"),
+        ("nonsense", "Error parsing text-format tensorflow.serving.ModelServerConfig: 1:1 "),
+        (LOGGED.format("a", "/log", "carrier-pigeon"), "Cannot find LogCollector::Factory for type: carrier-pigeon"),
+        (LOGGED.format("a", "log", ""), "logging_config of model a to have an absolute LogCollectorConfig"),
+        (
+            f"model_config_list {{ {' '.join(ENTRY.format(name, '/log', '') for name in 'ab')} }}",
+            r"Duplicate LogCollectorConfig::filename_prefix\(\): /log",
+        ),
         ("custom_model_config { }", "does not yet support custom model config"),
         (
             (

@@ -6,17 +6,24 @@ import json
 import math
 import re
 import struct
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
-from tf_serving.embedded import dtypes
+from tf_serving.embedded import dtypes, json_writer
 from tf_serving.embedded.json_parse import parse_object
 from tf_serving.embedded.json_request import PredictBody
 from tf_serving.embedded.json_response import predict_answer
 from tf_serving.embedded.json_strict import parse_strictly
+from tf_serving.embedded.json_writer import (
+    array_in_line,
+    array_in_lines,
+    array_rows,
+)
 from tf_serving.embedded.signature import Signature, TensorSpec
 from tf_serving.embedded.status import Code, ServingError
 
@@ -186,11 +193,11 @@ def test_requests_with_several_inputs_are_checked(body: bytes, text: str) -> Non
 def test_named_rows_and_columns_give_the_same_arrays() -> None:
     by_row = PredictBody(b'{"instances": [{"a": 1, "b": 3}, {"b": 4, "a": 2}]}').inputs(TWO)
     by_column = PredictBody(b'{"inputs": {"a": [1, 2], "b": [3, 4], "ignored": 0}}').inputs(TWO)
-    for arrays in (by_row, by_column):
-        assert arrays["a"].dtype == np.float64
-        assert arrays["a"].tolist() == [1.0, 2.0]
-        assert arrays["b"].dtype == np.int64
-        assert arrays["b"].tolist() == [3, 4]
+    for found in (by_row, by_column):
+        assert found["a"].dtype == np.float64
+        assert found["a"].tolist() == [1.0, 2.0]
+        assert found["b"].dtype == np.int64
+        assert found["b"].tolist() == [3, 4]
 
 
 def test_text_after_the_document_is_ignored() -> None:
@@ -245,6 +252,61 @@ def test_the_strict_parser_reads_what_the_fast_one_reads(value: object) -> None:
         body = text.encode("utf-8", "surrogatepass")
         if not re.search(r"\\ud[89a-f]", text):
             assert repr(parse_strictly(body)) == repr(json.loads(body.decode("utf-8", "surrogateescape")))
+
+
+_NUMBERS = st.sampled_from(
+    ["0", "-0", "-0.0", "1.5", "1E2", "1e-400", "1e400", "9" * 400, "18446744073709551615", "18446744073709551616",
+     "-9223372036854775809", "NaN", "-Infinity", "Inf", "01", "1.", ".5", "+1", "true", "null", "1e+005"]
+)  # fmt: skip
+_TEXTS = st.sampled_from(
+    ['""', '"a"', '"b"', '"a:b"', r'"\u0061"', r'"\ud83d\ude00"', r'"\ud800"', '"é"', r'"\""', '"\t"', "'a'"]
+)
+_SPACES = st.sampled_from(["", " ", "\n", "\x00"])
+
+
+def _nested(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    members = st.lists(st.tuples(_TEXTS, _SPACES, inner).map(lambda member: "{}{}:{}".format(*member)), max_size=3)
+    return st.lists(inner, max_size=3).map(lambda values: f"[{','.join(values)}]") | members.map(
+        lambda found: "{" + ",".join(found) + "}"
+    )
+
+
+@settings(max_examples=400)
+@given(
+    st.lists(st.tuples(_TEXTS, st.recursive(_NUMBERS | _TEXTS, _nested, max_leaves=8)), max_size=4),
+    st.sampled_from(["", " ", "\n\x00", "x", "}", ', "a": 1}', "\ufeff"]),
+    st.sampled_from(["", " ", "\ufeff"]),
+)
+def test_quick_and_strict_parsers_agree_on_every_document(
+    members: list[tuple[str, str]], after: str, before: str
+) -> None:
+    body = (before + "{" + ", ".join(f"{name}: {value}" for name, value in members) + "}" + after).encode()
+    assert _outcome(parse_object, body) == _outcome(parse_strictly, body)
+
+
+def _outcome(parse: Callable[[bytes], object], body: bytes) -> str:
+    """What a document means to a parser; whole numbers beyond 64 bits are doubles, however Python holds them."""
+    try:
+        return repr(json.loads(json.dumps(parse(body)), parse_int=_stored))
+    except ServingError as error:
+        return str(error)
+
+
+def _stored(digits: str) -> float:
+    return int(digits) if -(2**63) <= int(digits) < 2**64 else float(digits)
+
+
+@given(
+    arrays(
+        st.sampled_from([np.float32, np.float64, np.int8, np.int64, np.uint8, np.uint32, np.uint64, np.bool_]),
+        array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=4),
+    )
+)
+def test_numbers_are_written_alike_quickly_and_slowly(array: np.ndarray) -> None:
+    quick = array_in_line("y", array), array_in_lines("y", array, "    "), array_rows("y", array)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_writer, "_numbers", lambda *_: None)
+        assert quick == (array_in_line("y", array), array_in_lines("y", array, "    "), array_rows("y", array))
 
 
 @given(st.binary(max_size=30))

@@ -5,9 +5,12 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tf_serving.embedded import crc32c
 from tf_serving.embedded.status import Code, ServingError
+from tf_serving.embedded.tfrecord import framed as written
 from tf_serving.embedded.tfrecord import masked_crc32c, read_records
 
 
@@ -24,6 +27,18 @@ def framed(record: bytes) -> bytes:
 def test_checksum_is_crc_32c() -> None:
     assert unmasked(masked_crc32c(b"123456789")) == 0xE3069283
     assert unmasked(masked_crc32c(bytes(32))) == 0x8A9136AA
+
+
+@pytest.mark.parametrize("size", [16 * 1024 - 1, 16 * 1024, 16 * 1024 + 1, 100_003])
+def test_long_data_have_the_same_checksum_as_read_byte_by_byte(size: int) -> None:
+    data, register = np.random.default_rng(size).bytes(size), 0xFFFFFFFF
+    for byte in data:
+        register = crc32c._table()[(register ^ byte) & 0xFF] ^ (register >> 8)
+    assert crc32c.crc32c(data) == register ^ 0xFFFFFFFF
+
+
+def test_a_written_record_is_framed() -> None:
+    assert written(b"one") == framed(b"one")
 
 
 def test_records_come_in_order(tmp_path: Path) -> None:

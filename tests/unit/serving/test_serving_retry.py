@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -65,9 +66,18 @@ def test_no_time_left_is_a_deadline_exceeded() -> None:
 )
 def test_chunks_keep_all_rows_in_order(rows: int, columns: int, limit: int, sizes: list[int]) -> None:
     features = np.arange(rows * columns, dtype=float).reshape(rows, columns)
-    chunks = list(row_chunks(features, limit))
-    assert [len(chunk) for chunk in chunks] == sizes
-    assert np.array_equal(np.concatenate(chunks), features)
+    chunks = list(row_chunks({"x": features}, limit))
+    assert [len(chunk["x"]) for chunk in chunks] == sizes
+    assert np.array_equal(np.concatenate([chunk["x"] for chunk in chunks]), features)
+
+
+def test_several_inputs_are_cut_at_the_same_rows_and_uneven_ones_not_at_all() -> None:
+    inputs = {"a": np.arange(4), "b": np.arange(8).reshape(4, 2)}
+    chunks = list(row_chunks(inputs, 6))
+    assert [(chunk["a"].tolist(), chunk["b"].shape) for chunk in chunks] == [([0, 1], (2, 2)), ([2, 3], (2, 2))]
+    for uneven in ({"a": np.arange(4), "b": np.arange(3)}, {"a": np.array(1.0)}, {"a": np.arange(9)[:0]}):
+        (chunk,) = row_chunks(uneven, 1)
+        assert chunk.keys() == uneven.keys()
 
 
 @pytest.mark.parametrize(
@@ -76,13 +86,15 @@ def test_chunks_keep_all_rows_in_order(rows: int, columns: int, limit: int, size
 def test_parts_of_one_request_go_to_one_version(pinned: bool, limit: int, asked: list[int | None]) -> None:
     seen: list[int | None] = []
 
-    def predict_chunk(chunk: np.ndarray, version: int | None) -> np.ndarray:
+    def predict_chunk(chunk: Mapping[str, np.ndarray], version: int | None) -> dict[str, np.ndarray]:
         seen.append(version)
-        return chunk[:, 0]
+        return {"y": chunk["x"][:, 0]}
 
-    answer = predict_in_chunks(np.ones((4, 1)), predict_chunk, lambda: 7, pinned=pinned, values_per_request=limit)
+    answer = predict_in_chunks(
+        {"x": np.ones((4, 1))}, predict_chunk, lambda: 7, pinned=pinned, values_per_request=limit
+    )
     assert seen == asked
-    assert answer.tolist() == [1.0] * 4
+    assert answer["y"].tolist() == [1.0] * 4
 
 
 @pytest.mark.parametrize(
@@ -90,7 +102,8 @@ def test_parts_of_one_request_go_to_one_version(pinned: bool, limit: int, asked:
     [
         ("smartgrid.serving", ["numpy", "tensorflow", "grpc"]),
         ("smartgrid.serving.grpc_client", ["numpy", "tensorflow", "tensorflow_serving"]),
-        ("tf_serving.embedded.server", ["tensorflow", "smartgrid", "tensorflow.python"]),
+        ("tf_serving.embedded.server", ["tensorflow", "smartgrid", "tensorflow.python", "grpc"]),
+        ("tf_serving.embedded.workers", ["numpy", "tensorflow", "grpc", "h2corn", "google.protobuf"]),
     ],
 )
 def test_import_stays_light(module: str, absent: list[str]) -> None:
