@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,22 +13,27 @@ if TYPE_CHECKING:
 VALUES_PER_REQUEST = 1_000_000  # 8 MB by gRPC, about 20 MB as JSON
 
 
-def row_chunks(features: Array, values_per_request: int = VALUES_PER_REQUEST) -> Iterator[Array]:
-    """Consecutive parts of the rows of `features` (n, ...)."""
-    rows, per_row = len(features), max(1, features.size // max(1, len(features)))
+def row_chunks(inputs: Mapping[str, Array], values_per_request: int = VALUES_PER_REQUEST) -> Iterator[dict[str, Array]]:
+    """Consecutive parts of the rows of all `inputs`; one part where they have no rows in common."""
+    rows = {len(array) if array.ndim else None for array in inputs.values()}
+    count = next(iter(rows)) if len(rows) == 1 else None
+    if not count:
+        yield dict(inputs)
+        return
+    per_row = max(1, sum(array.size for array in inputs.values()) // count)
     step = max(1, values_per_request // per_row)
-    for start in range(0, rows, step):
-        yield features[start : start + step]
+    for start in range(0, count, step):
+        yield {name: array[start : start + step] for name, array in inputs.items()}
 
 
 def predict_in_chunks(
-    features: Array,
-    predict_chunk: Callable[[Array, int | None], Array],
+    inputs: Mapping[str, Array],
+    predict_chunk: Callable[[Mapping[str, Array], int | None], dict[str, Array]],
     newest_version: Callable[[], int],
     *,
     pinned: bool,
     values_per_request: int = VALUES_PER_REQUEST,
-) -> Array:
+) -> dict[str, Array]:
     """Predict chunk by chunk and join the answers.
 
     Unless the caller has `pinned` a version or label, more than one chunk is sent to the version that is newest now:
@@ -36,8 +41,9 @@ def predict_in_chunks(
     """
     import numpy as np
 
-    if len(features) == 0:
-        return np.empty(0, dtype=np.float64)
-    chunks = list(row_chunks(features, values_per_request))
+    chunks = list(row_chunks(inputs, values_per_request))
     version = None if pinned or len(chunks) == 1 else newest_version()
-    return np.concatenate([predict_chunk(chunk, version) for chunk in chunks])
+    answers = [predict_chunk(chunk, version) for chunk in chunks]
+    if len(answers) == 1:
+        return answers[0]
+    return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from smartgrid.serving.errors import ModelNotFound, NotAvailableInTime, ServerUnreachable, VersionFailed
@@ -32,9 +33,29 @@ class ServingClient(Protocol):
         label: str | None = None,
         signature_name: str = DEFAULT_SIGNATURE,
     ) -> Array:
-        """Predict for the rows of `features` (n, k); returns the one output of the signature, (n, ...).
+        """Predict for the rows of `features` (n, ...), the one input of the signature, whatever its name; returns its
+        one output, (n, ...).
 
         float64 in and out are the model's own to the bit. Large inputs are sent in parts to one version.
+
+        Raises:
+            ServerUnreachable, DeadlineExceeded, ModelNotFound, PredictionRejected, UnexpectedAnswer
+        """
+        ...
+
+    def predict_named(
+        self,
+        model_name: str,
+        inputs: Mapping[str, Array],
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        signature_name: str = DEFAULT_SIGNATURE,
+    ) -> dict[str, Array]:
+        """Predict with several inputs and outputs, by name, of any shape and of any type that NumPy has (text as str
+        or bytes; it comes back as bytes).
+
+        Large inputs with the same number of rows are sent in parts to one version.
 
         Raises:
             ServerUnreachable, DeadlineExceeded, ModelNotFound, PredictionRejected, UnexpectedAnswer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from smartgrid.serving.chunks import VALUES_PER_REQUEST, predict_in_chunks
@@ -16,32 +16,26 @@ from smartgrid.serving.errors import (
 )
 from smartgrid.serving.messages import messages
 from smartgrid.serving.retry import with_retries
+from smartgrid.serving.signatures import SignatureInfo, only_input
+from smartgrid.serving.tensors import UnknownType, as_type, fill_tensor, to_array
 from smartgrid.serving.version_status import VersionStatus
 
 if TYPE_CHECKING:
     from smartgrid.serving.client import Array
 
 _STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
-# TensorFlow's type number -> NumPy type and the field that carries values where tensor_content does not.
-_TYPES = {1: ("float32", "float_val"), 2: ("float64", "double_val"), 3: ("int32", "int_val"), 9: ("int64", "int64_val")}
-_NUMBERS = {name: number for number, (name, _) in _TYPES.items()}
+_SIGNATURE_DEF = "signature_def"
 
 
 class GrpcServingClient:
-    """Speaks to `target`, for example 127.0.0.1:8500. `input_name`: the one input of the signature."""
+    """Speaks to `target`, for example 127.0.0.1:8500."""
 
-    def __init__(
-        self,
-        target: str,
-        *,
-        timeout_s: float = 30.0,
-        input_name: str = "features",
-        values_per_request: int = VALUES_PER_REQUEST,
-    ) -> None:
+    def __init__(self, target: str, *, timeout_s: float = 30.0, values_per_request: int = VALUES_PER_REQUEST) -> None:
         import grpc
 
         self.address = target
-        self._timeout_s, self._input_name, self._values_per_request = timeout_s, input_name, values_per_request
+        self._timeout_s, self._values_per_request = timeout_s, values_per_request
+        self._signatures: dict[tuple[str, str], SignatureInfo] = {}
         options = [
             ("grpc.max_send_message_length", -1),
             ("grpc.max_receive_message_length", -1),
@@ -55,6 +49,9 @@ class GrpcServingClient:
         self._channel = grpc.insecure_channel(target, options=options)
         known = messages()
         self._predict = self._method("PredictionService/Predict", known.PredictRequest, known.PredictResponse)
+        self._metadata = self._method(
+            "PredictionService/GetModelMetadata", known.GetModelMetadataRequest, known.GetModelMetadataResponse
+        )
         self._status = self._method(
             "ModelService/GetModelStatus", known.GetModelStatusRequest, known.GetModelStatusResponse
         )
@@ -76,32 +73,60 @@ class GrpcServingClient:
         signature_name: str = DEFAULT_SIGNATURE,
     ) -> Array:
         """See ServingClient.predict."""
-        if version is not None and label is not None:
-            raise PredictionRejected(model_name, "INVALID_ARGUMENT", "give a version or a label, not both")
+        import numpy as np
 
-        def predict_chunk(chunk: Array, chunk_version: int | None) -> Array:
-            request = messages().PredictRequest()
-            request.model_spec.name, request.model_spec.signature_name = model_name, signature_name
-            if label is not None:
-                request.model_spec.version_label = label
-            wanted = version if version is not None else chunk_version
-            if wanted is not None:
-                request.model_spec.version.value = wanted
-            entry = request.inputs.add(key=self._input_name)
-            _fill_tensor(entry.value, chunk)
-            outputs = self._call(self._predict, request, model_name).outputs
-            if len(outputs) != 1:
-                names = sorted(output.key for output in outputs)
-                raise UnexpectedAnswer(self.address, f"outputs {names}, expected one")
-            return self._array(outputs[0].value)
-
-        return predict_in_chunks(
-            features,
-            predict_chunk,
-            lambda: newest_available(self, model_name),
-            pinned=version is not None or label is not None,
-            values_per_request=self._values_per_request,
+        _check_target(model_name, version, label)
+        if len(features) == 0:
+            return np.empty(0, dtype=np.float64)
+        signature = self._signature(model_name, version, label, signature_name)
+        name = only_input(signature, self.address)
+        outputs = self.predict_named(
+            model_name, {name: features}, version=version, label=label, signature_name=signature_name
         )
+        if len(outputs) != 1:
+            raise UnexpectedAnswer(self.address, f"outputs {sorted(outputs)}, expected one: use predict_named")
+        return next(iter(outputs.values()))
+
+    def predict_named(
+        self,
+        model_name: str,
+        inputs: Mapping[str, Array],
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        signature_name: str = DEFAULT_SIGNATURE,
+    ) -> dict[str, Array]:
+        """See ServingClient.predict_named."""
+        _check_target(model_name, version, label)
+        types = self._signature(model_name, version, label, signature_name).inputs
+
+        def predict_chunk(chunk: Mapping[str, Array], chunk_version: int | None) -> dict[str, Array]:
+            request = messages().PredictRequest()
+            _fill_spec(request.model_spec, model_name, version if version is not None else chunk_version, label)
+            request.model_spec.signature_name = signature_name
+            for name, array in chunk.items():
+                try:
+                    fill_tensor(request.inputs.add(key=name).value, as_type(array, types.get(name, 0)))
+                except UnknownType as error:
+                    raise PredictionRejected(model_name, "INVALID_ARGUMENT", f"{error} cannot be sent") from None
+            answer = self._call(self._predict, request, model_name)
+            try:
+                return {output.key: to_array(output.value) for output in answer.outputs}
+            except UnknownType as error:
+                raise UnexpectedAnswer(self.address, f"an output of {error}") from None
+
+        try:
+            return predict_in_chunks(
+                inputs,
+                predict_chunk,
+                lambda: newest_available(self, model_name),
+                pinned=version is not None or label is not None,
+                values_per_request=self._values_per_request,
+            )
+        except (PredictionRejected, ModelNotFound):
+            # Another version may have another signature: ask again next time.
+            self._signatures.pop((model_name, signature_name), None)
+            raise
 
     def status(self, model_name: str) -> list[VersionStatus]:
         """See ServingClient.status."""
@@ -126,6 +151,26 @@ class GrpcServingClient:
         """Close the connection."""
         self._channel.close()
 
+    def _signature(self, model_name: str, version: int | None, label: str | None, signature_name: str) -> SignatureInfo:
+        """Asked for once; the versions of a model are made for the same requests."""
+        found = self._signatures.get((model_name, signature_name))
+        if found is not None:
+            return found
+        request = messages().GetModelMetadataRequest(metadata_field=[_SIGNATURE_DEF])
+        _fill_spec(request.model_spec, model_name, version, label)
+        answer = self._call(self._metadata, request, model_name)
+        packed = next((entry.value.value for entry in answer.metadata if entry.key == _SIGNATURE_DEF), b"")
+        for entry in messages().SignatureDefMap.FromString(packed).signature_def:
+            if entry.key == signature_name:
+                found = SignatureInfo(
+                    {one.key: one.value.dtype for one in entry.value.inputs},
+                    {one.key: one.value.dtype for one in entry.value.outputs},
+                )
+                self._signatures[model_name, signature_name] = found
+                return found
+        text = f'Serving signature key "{signature_name}" not found.'
+        raise PredictionRejected(model_name, "FAILED_PRECONDITION", text)
+
     def _call(self, method: Any, request: Any, model_name: str) -> Any:
         return with_retries(
             lambda left_s: self._send(method, request, model_name, left_s),
@@ -148,29 +193,18 @@ class GrpcServingClient:
                 raise ModelNotFound(model_name, text) from None
             raise PredictionRejected(model_name, code.name, text) from None
 
-    def _array(self, tensor: Any) -> Array:
-        import numpy as np
 
-        if tensor.dtype not in _TYPES:
-            raise UnexpectedAnswer(self.address, f"an output of TensorFlow type {tensor.dtype}")
-        dtype, field = _TYPES[tensor.dtype]
-        shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
-        if tensor.tensor_content:
-            return np.frombuffer(tensor.tensor_content, dtype).reshape(shape)
-        values: Array = np.array(getattr(tensor, field), dtype)
-        if len(values) < math.prod(shape) and len(values):
-            # TensorFlow leaves out repetitions of the last value.
-            values = np.concatenate([values, np.repeat(values[-1:], math.prod(shape) - len(values))])
-        return values.reshape(shape)
+def _check_target(model_name: str, version: int | None, label: str | None) -> None:
+    if version is not None and label is not None:
+        raise PredictionRejected(model_name, "INVALID_ARGUMENT", "give a version or a label, not both")
 
 
-def _fill_tensor(tensor: Any, array: Array) -> None:
-    if array.dtype.name not in _NUMBERS:
-        array = array.astype("float64")
-    tensor.dtype = _NUMBERS[array.dtype.name]
-    for size in array.shape:
-        tensor.tensor_shape.dim.add(size=size)
-    tensor.tensor_content = array.tobytes()
+def _fill_spec(spec: Any, model_name: str, version: int | None, label: str | None) -> None:
+    spec.name = model_name
+    if label is not None:
+        spec.version_label = label
+    if version is not None:
+        spec.version.value = version
 
 
 def _code_name(number: int) -> str:

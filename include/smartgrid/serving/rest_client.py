@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -17,7 +18,9 @@ from smartgrid.serving.errors import (
     ServerUnreachable,
     UnexpectedAnswer,
 )
+from smartgrid.serving.json_values import from_json, plain
 from smartgrid.serving.retry import with_retries
+from smartgrid.serving.signatures import SignatureInfo, from_metadata
 from smartgrid.serving.version_status import VersionStatus
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ class RestServingClient:
     def __init__(self, rest_url: str, *, timeout_s: float = 30.0, values_per_request: int = VALUES_PER_REQUEST) -> None:
         self.address = rest_url.rstrip("/")
         self._timeout_s, self._values_per_request = timeout_s, values_per_request
+        self._signatures: dict[tuple[str, str], SignatureInfo] = {}
         self._session = requests.Session()
         # A proxy of the environment is meant for outside addresses.
         self._session.trust_env = urlsplit(self.address).hostname not in _LOOPBACK
@@ -48,27 +52,95 @@ class RestServingClient:
         """See ServingClient.predict."""
         import numpy as np
 
-        def predict_chunk(chunk: Array, chunk_version: int | None) -> Array:
+        def predict_chunk(chunk: Mapping[str, Array], chunk_version: int | None) -> dict[str, Array]:
+            array = chunk[""]
             answer = self.predict_json(
                 model_name,
-                {"signature_name": signature_name, "instances": chunk.tolist()},
+                {"signature_name": signature_name, "instances": array.tolist()},
                 version=version if version is not None else chunk_version,
                 label=label,
             )
             predictions = answer.get("predictions")
-            if not isinstance(predictions, list) or len(predictions) != len(chunk):
-                raise UnexpectedAnswer(self.address, f"no list of {len(chunk)} predictions")
+            if not isinstance(predictions, list) or len(predictions) != len(array):
+                raise UnexpectedAnswer(self.address, f"no list of {len(array)} predictions")
             if isinstance(predictions[0], dict):
-                raise UnexpectedAnswer(self.address, f"several outputs {sorted(predictions[0])}, expected one")
-            return np.asarray(predictions)
+                names = sorted(predictions[0])
+                raise UnexpectedAnswer(self.address, f"several outputs {names}, expected one: use predict_named")
+            return {"": np.asarray(predictions)}
 
+        if len(features) == 0:
+            return np.empty(0, dtype=np.float64)
+        # A single input needs no name here.
+        return self._in_chunks(model_name, {"": features}, predict_chunk, version, label)[""]
+
+    def predict_named(
+        self,
+        model_name: str,
+        inputs: Mapping[str, Array],
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        signature_name: str = DEFAULT_SIGNATURE,
+    ) -> dict[str, Array]:
+        """See ServingClient.predict_named."""
+        types = self._signature(model_name, version, label, signature_name).outputs
+
+        def predict_chunk(chunk: Mapping[str, Array], chunk_version: int | None) -> dict[str, Array]:
+            columns = {name: array.tolist() for name, array in chunk.items()}
+            answer = self.predict_json(
+                model_name,
+                {"signature_name": signature_name, "inputs": columns},
+                version=version if version is not None else chunk_version,
+                label=label,
+            )
+            outputs = answer.get("outputs")
+            if len(types) == 1:
+                outputs = {next(iter(types)): outputs}
+            if not isinstance(outputs, dict) or outputs.keys() != types.keys():
+                raise UnexpectedAnswer(self.address, f"other outputs than {sorted(types)}")
+            try:
+                return {name: from_json(outputs[name], number) for name, number in types.items()}
+            except (TypeError, ValueError) as error:
+                raise UnexpectedAnswer(self.address, str(error)) from None
+
+        try:
+            return self._in_chunks(model_name, inputs, predict_chunk, version, label)
+        except (PredictionRejected, ModelNotFound, UnexpectedAnswer):
+            # Another version may have another signature: ask again next time.
+            self._signatures.pop((model_name, signature_name), None)
+            raise
+
+    def _in_chunks(
+        self,
+        model_name: str,
+        inputs: Mapping[str, Array],
+        predict_chunk: Callable[[Mapping[str, Array], int | None], dict[str, Array]],
+        version: int | None,
+        label: str | None,
+    ) -> dict[str, Array]:
         return predict_in_chunks(
-            features,
+            inputs,
             predict_chunk,
             lambda: newest_available(self, model_name),
             pinned=version is not None or label is not None,
             values_per_request=self._values_per_request,
         )
+
+    def _signature(self, model_name: str, version: int | None, label: str | None, signature_name: str) -> SignatureInfo:
+        """Asked for once; the versions of a model are made for the same requests."""
+        found = self._signatures.get((model_name, signature_name))
+        if found is not None:
+            return found
+        answer = self._call("GET", _path(model_name, version, label) + "/metadata", model_name)
+        try:
+            signatures = answer["metadata"]["signature_def"]["signature_def"]
+            if signature_name not in signatures:
+                text = f'Serving signature name: "{signature_name}" not found in signature def'
+                raise PredictionRejected(model_name, "HTTP 400", text)
+            found = self._signatures[model_name, signature_name] = from_metadata(signatures[signature_name])
+        except (KeyError, TypeError) as error:
+            raise UnexpectedAnswer(self.address, f"no metadata ({error!r})") from None
+        return found
 
     def predict_json(
         self, model_name: str, request: dict[str, Any], *, version: int | None = None, label: str | None = None
@@ -78,15 +150,9 @@ class RestServingClient:
         Raises:
             as ServingClient.predict
         """
-        if version is not None and label is not None:
-            raise PredictionRejected(model_name, "INVALID_ARGUMENT", "give a version or a label, not both")
-        path = f"/v1/models/{quote(model_name, safe='')}"
-        if version is not None:
-            path += f"/versions/{version}"
-        if label is not None:
-            path += f"/labels/{quote(label, safe='')}"
+        path = _path(model_name, version, label)
         # Python writes each float with as many digits as it takes to read back the same bits.
-        body = json.dumps(request, default=_plain).encode()
+        body = json.dumps(request, default=plain).encode()
         return self._call("POST", path + ":predict", model_name, body)
 
     def status(self, model_name: str) -> list[VersionStatus]:
@@ -161,8 +227,16 @@ def _reason(error: Exception) -> str:
     return f"{type(cause).__name__}: {cause}"
 
 
-def _plain(value: Any) -> Any:
-    """NumPy arrays and numbers within the request as plain lists and numbers."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
+def _path(model_name: str, version: int | None, label: str | None) -> str:
+    """
+    Raises:
+        PredictionRejected: a version and a label.
+    """
+    if version is not None and label is not None:
+        raise PredictionRejected(model_name, "INVALID_ARGUMENT", "give a version or a label, not both")
+    path = f"/v1/models/{quote(model_name, safe='')}"
+    if version is not None:
+        path += f"/versions/{version}"
+    if label is not None:
+        path += f"/labels/{quote(label, safe='')}"
+    return path
