@@ -49,8 +49,8 @@ class Faces:
         unix_socket: socket.socket | None = None,
     ) -> None:
         self._flags, self._stop = flags, stop
-        # Workers fill the cores by themselves: a second network thread in each only costs a tenth of its CPU time.
-        self._options: dict[str, Any] = {"runtime_threads": 1} if shared_ports else {}
+        # A second network thread costs more in wake-ups than it brings.
+        self._options: dict[str, Any] = {"runtime_threads": 1}
         self._channel = channel_arguments(flags.grpc_channel_arguments)
         for key in self._channel.idle:
             print(f"--grpc_channel_arguments: {key} has no effect in the embedded server", flush=True)

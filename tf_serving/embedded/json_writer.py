@@ -120,7 +120,7 @@ def _with_exponent(match: re.Match[str]) -> str:
 
 def finished(array: Array, text: str) -> str:
     """`text` with 9e+06 for 9000000.0: so TensorFlow Serving writes large numbers of up to six digits."""
-    return _LARGE.sub(_with_exponent, text) if _has_large(array) else text
+    return _LARGE.sub(_with_exponent, text) if "0.0" in text and _has_large(array) else text
 
 
 def _has_large(array: Array) -> bool:
