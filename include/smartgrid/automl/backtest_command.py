@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -48,7 +48,8 @@ def backtest(
     if zones:
         measurements = measurements.filter(pl.col("zone").is_in(zones))
     if system_total_only:
-        measurements, weather = total_series(measurements), total_weather(weather)
+        shares = load_shares(measurements, first)
+        measurements, weather = total_series(measurements, shares), total_weather(weather, shares)
     earliest = measurements["time"].min()
     have = (first - earliest).days if isinstance(earliest, datetime) else 0
     if have < 28:
@@ -78,31 +79,43 @@ def backtest(
     }
 
 
-def total_series(measurements: pl.DataFrame) -> pl.DataFrame:
-    """The sum of all zones as zone `SYSTEM`, with their mean temperature."""
+def load_shares(measurements: pl.DataFrame, before: datetime) -> pl.DataFrame:
+    """zone, share: the part of each zone in the energy measured before a moment."""
+    past = measurements.filter(pl.col("time") < before.astimezone(UTC))
+    by_zone = past.group_by("zone").agg(pl.col("load_kw").mean().alias("share"))
+    return by_zone.with_columns(pl.col("share") / pl.col("share").sum())
+
+
+def total_series(measurements: pl.DataFrame, shares: pl.DataFrame) -> pl.DataFrame:
+    """The sum of all zones as zone `SYSTEM`, with the mean of their temperatures, weighted by their shares of the load:
+    the weather moves the total where the load is."""
     zones = measurements["zone"].n_unique()
     return (
-        measurements.group_by("time", maintain_order=True)
-        .agg(
-            pl.col("load_kw").sum(),
-            pl.col("temperature_c").mean(),
-            pl.col("available_at").max(),
-            pl.len().alias("_zones"),
-        )
+        measurements.join(shares, on="zone", how="left")
+        .group_by("time", maintain_order=True)
+        .agg(pl.col("load_kw").sum(), _weighted_temperature(), pl.col("available_at").max(), pl.len().alias("_zones"))
         .filter(pl.col("_zones") == zones)
         .select(pl.lit(SYSTEM).alias("zone"), "time", "load_kw", "temperature_c", "available_at")
         .sort("time")
     )
 
 
-def total_weather(weather: pl.DataFrame) -> pl.DataFrame:
-    """The mean temperature of all zones as that of zone `SYSTEM`."""
+def total_weather(weather: pl.DataFrame, shares: pl.DataFrame) -> pl.DataFrame:
+    """The mean temperature of all zones, weighted by `shares`, as that of zone `SYSTEM`."""
     return (
-        weather.group_by("time", "kind")
-        .agg(pl.col("temperature_c").mean(), pl.col("available_at").max())
+        weather.join(shares, on="zone")
+        .group_by("time", "kind", maintain_order=True)
+        .agg(_weighted_temperature(), pl.col("available_at").max())
         .select(pl.lit(SYSTEM).alias("zone"), "time", "temperature_c", "kind", "available_at")
         .sort("time")
     )
+
+
+def _weighted_temperature() -> pl.Expr:
+    """Zones without a temperature, or without a past, have no say; null where none has."""
+    weight = pl.when(pl.col("temperature_c").is_finite()).then(pl.col("share"))
+    total = (pl.col("temperature_c") * weight).sum() / weight.sum()
+    return pl.when(weight.sum() > 0).then(total).alias("temperature_c")
 
 
 def _scores(table: pl.DataFrame, scales: dict[str, float], already_total: bool) -> dict[str, Scores]:

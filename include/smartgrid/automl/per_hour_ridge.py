@@ -1,7 +1,7 @@
 """One ridge regression for each zone and hour of the day: the bar that every other trainer has to beat.
 
-Linear, exact to export, fits in seconds. The strength of the penalty is chosen per zone and hour by generalised
-cross-validation.
+Linear, exact to export, fits in seconds. How strongly a zone's regressions are penalised is chosen on the newest parts
+of its history, in time order (`penalty_search`).
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from smartgrid.automl.normal_equations import CrossProducts, best_alpha, solve
-from smartgrid.automl.trainer import Budget, NotEnoughHistory, Progress
+from smartgrid.automl.normal_equations import CrossProducts, solve
+from smartgrid.automl.penalty_search import CAUTIOUS, Penalty, choose_penalty
+from smartgrid.automl.trainer import Budget, NotEnoughHistory, Progress, SearchSummary
 from smartgrid.features.frame import FeatureFrame
 from smartgrid.features.schema import FeatureSchema
 
 Floats = npt.NDArray[np.float64]
-ALPHAS = np.logspace(-1, 4, 16)
+TRIED_SLOTS, MIN_TRIED_SLOTS = 24, 4  # of all zones together, and of each
 MIN_DAYS = 28  # below this a zone gets the pooled model
 FILL_ROWS = 50_000  # rows that the stand-ins for missing values are taken from
 
@@ -51,10 +52,17 @@ class FittedPerHourRidge:
 
 @dataclass
 class PerHourRidgeRecipe:
-    """Penalties (zones + 1, slots) that the search chose."""
+    """Penalties (zones + 1, slots) that the search chose, and what they are multiplied by for columns that move with
+    the season or the years, `slow_factors` (zones + 1,); None: one."""
 
     schema: FeatureSchema
     alphas: Floats
+    slow_factors: Floats | None = None
+
+    @property
+    def summary(self) -> SearchSummary:
+        """In a line; choosing penalties takes no trials."""
+        return SearchSummary(0, f"{self.alphas.size} ridge regressions, median penalty {np.median(self.alphas):g}")
 
     def fit(self, frame: FeatureFrame) -> FittedPerHourRidge:
         """Solve the regressions with the chosen penalties.
@@ -69,6 +77,8 @@ class PerHourRidgeRecipe:
         columns = _columns(self.schema)
         sums, fill = _cross_products(frame, columns)
         n_zones, n_slots = len(self.schema.zones), self.schema.slots_per_day
+        is_slow = _slow(self.schema, columns)
+        slow_factors = np.ones(n_zones + 1) if self.slow_factors is None else self.slow_factors
         weights = np.zeros((n_zones + 1, n_slots, len(columns)))
         intercepts = np.zeros((n_zones + 1, n_slots))
         for slot in range(n_slots):
@@ -78,7 +88,8 @@ class PerHourRidgeRecipe:
                 if sums.count[group] < MIN_DAYS:
                     weights[zone, slot], intercepts[zone, slot] = weights[n_zones, slot], intercepts[n_zones, slot]
                 else:
-                    weights[zone, slot], intercepts[zone, slot] = solve(sums, group, float(self.alphas[zone, slot]))
+                    penalty = Penalty(float(self.alphas[zone, slot]), float(slow_factors[zone]))
+                    weights[zone, slot], intercepts[zone, slot] = solve(sums, group, penalty.of(is_slow))
             if sums.count[pooled] < MIN_DAYS:
                 raise NotEnoughHistory(float(sums.count[pooled]), MIN_DAYS, f"per_hour_ridge, slot {slot}")
         return FittedPerHourRidge(self.schema, columns, weights, intercepts, fill)
@@ -88,27 +99,41 @@ class PerHourRidge:
     """The trainer: chooses the penalty of every regression."""
 
     name = "per_hour_ridge"
+    library = "numpy"
 
     def search(self, frame: FeatureFrame, budget: Budget, progress: Progress) -> PerHourRidgeRecipe:
-        """Choose penalties by generalised cross-validation. Takes seconds; the budget is not used up."""
+        """Choose a penalty for each zone, and their median for the pooled regressions. Takes seconds; the budget is not
+        used up."""
         with _one_thread():
             return self._search(frame, progress)
 
     def _search(self, frame: FeatureFrame, progress: Progress) -> PerHourRidgeRecipe:
-        schema = frame.schema
-        sums, _ = _cross_products(frame, _columns(schema))
-        groups = (len(schema.zones) + 1, schema.slots_per_day)
-        progress(f"choosing the penalties of {groups[0] * groups[1]} regressions")
-        alphas = [
-            best_alpha(sums, group, ALPHAS) if sums.count[group] >= MIN_DAYS else 100.0
-            for group in range(groups[0] * groups[1])
-        ]
-        progress(f"penalties chosen, median {np.median(alphas):g}")
-        return PerHourRidgeRecipe(schema, np.array(alphas).reshape(groups))
+        schema, columns = frame.schema, _columns(frame.schema)
+        n_zones, is_slow = len(schema.zones), _slow(frame.schema, columns)
+        progress(f"choosing the penalties of {n_zones} zones")
+        zone = frame.column("zone_code")
+        usable = frame.usable()
+        max_slots = max(MIN_TRIED_SLOTS, TRIED_SLOTS // max(n_zones, 1))
+        chosen: list[Penalty] = []
+        for code in range(n_zones):
+            rows = np.flatnonzero(usable & (zone == code))
+            if not len(rows):
+                chosen.append(CAUTIOUS)
+                continue
+            inputs = frame.X[rows][:, columns]
+            inputs = np.where(np.isfinite(inputs), inputs, _fill(inputs))
+            day = _days(frame, rows)
+            slot = frame.column("slot")[rows].astype(np.int64)
+            chosen.append(choose_penalty(inputs, frame.ratio[rows], day, slot, is_slow, max_slots))
+        alphas = np.array([penalty.alpha for penalty in chosen])
+        slow = np.array([penalty.slow_factor for penalty in chosen])
+        alphas, slow = np.append(alphas, np.median(alphas)), np.append(slow, np.median(slow))
+        progress(f"penalties chosen, median {alphas[-1]:g}")
+        return PerHourRidgeRecipe(schema, np.repeat(alphas[:, None], schema.slots_per_day, axis=1), slow)
 
 
 def _one_thread() -> AbstractContextManager[object]:
-    """Matrices of 130 columns: BLAS threads would wait for each other longer than they work."""
+    """Matrices of 160 columns: BLAS threads would wait for each other longer than they work."""
     from threadpoolctl import threadpool_limits
 
     limits: AbstractContextManager[object] = threadpool_limits(1)
@@ -118,6 +143,18 @@ def _one_thread() -> AbstractContextManager[object]:
 def _columns(schema: FeatureSchema) -> list[int]:
     """All but the columns that say which regression applies and in which scale."""
     return [index for index, name in enumerate(schema.names) if name not in ("zone_code", "slot", "level_kw")]
+
+
+def _slow(schema: FeatureSchema, columns: list[int]) -> npt.NDArray[np.bool_]:
+    """Columns that move with the season or the years."""
+    names = [schema.names[index] for index in columns]
+    return np.array([name.startswith("year_") or name == "trend_years" for name in names], dtype=np.bool_)
+
+
+def _days(frame: FeatureFrame, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Days since 1970 of the rows' issue times: all rows of a local day share one."""
+    days: npt.NDArray[np.int64] = frame.issue_time[rows].astype("datetime64[D]").astype(np.int64)
+    return days
 
 
 def _cross_products(frame: FeatureFrame, columns: list[int]) -> tuple[CrossProducts, Floats]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from smartgrid.automl.trainer import SearchSummary
 from smartgrid.features.frame import FeatureFrame
 from smartgrid.features.schema import FeatureSchema
 
@@ -42,6 +43,7 @@ class ScaledPipelineRecipe:
     columns: list[int]
     max_rows: int
     seed: int
+    summary: SearchSummary | None = None
 
     def fit(self, frame: FeatureFrame) -> FittedScaledPipeline:
         """Fit a copy of the pipeline on the rows of `frame` with a known load."""

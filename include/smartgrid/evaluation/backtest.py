@@ -16,8 +16,10 @@ import polars as pl
 from smartgrid.features.frame import FeatureFrame
 
 SYSTEM = "SYSTEM"
-WEEKLY, FOUR_WEEKLY = 7, 28
+DAILY, WEEKLY, FOUR_WEEKLY = 1, 7, 28
 WEEKLY_MAX_FIT_S = 5.0
+# Of 80 days a week is a tenth: with so little, what can be fitted in no time is fitted every day.
+SHORT_HISTORY_DAYS, DAILY_MAX_FIT_S = 120, 0.5
 NAIVES = ("daily_naive", "weekly_naive")
 
 
@@ -41,7 +43,8 @@ def rolling_origin(
     """Forecasts of the rows issued in [start, end).
 
     The recipe is fitted anew every `refit_days` on rows whose target time lies before the origin. By default that is
-    weekly, or every four weeks where the first fit shows that weekly would take too long.
+    weekly; daily where there are fewer than 120 days to fit on and a fit takes below half a second; every four weeks
+    where the first fit shows that weekly would take too long.
 
     Returns:
         zone, target_time, issue_time, actual_kw (NaN: not measured), predicted_kw.
@@ -52,13 +55,19 @@ def rolling_origin(
         before = time.monotonic()
         model = recipe.fit(frame.where(frame.target_time < origin))
         if refit_days is None:
-            refit_days = WEEKLY if time.monotonic() - before <= WEEKLY_MAX_FIT_S else FOUR_WEEKLY
+            refit_days = _refit_days(origin - frame.target_time.min(), time.monotonic() - before)
         following = min(origin + np.timedelta64(refit_days, "D"), end)
         rows = frame.between(origin, following)
         parts.append(forecast_table(rows, model.predict(rows.X)))
         progress(f"backtest origin {origin.astype('datetime64[D]')} done")
         origin = following
     return pl.concat(parts)
+
+
+def _refit_days(history: np.timedelta64, fit_s: float) -> int:
+    if history < np.timedelta64(SHORT_HISTORY_DAYS, "D") and fit_s <= DAILY_MAX_FIT_S:
+        return DAILY
+    return WEEKLY if fit_s <= WEEKLY_MAX_FIT_S else FOUR_WEEKLY
 
 
 def naive(frame: FeatureFrame, start: np.datetime64, end: np.datetime64, method: str) -> pl.DataFrame:

@@ -19,9 +19,25 @@ import polars as pl
 from smartgrid.features.calendar import day_number, days_and_slots, holiday_days, to_date
 from smartgrid.features.daily_grid import DailyGrid, Floats, Ints
 from smartgrid.features.frame import FeatureFrame
-from smartgrid.features.schema import DAY_OFF_HINGES_C, HINGES_C, LAG_DAYS, FeatureSchema, Temperature, feature_names
+from smartgrid.features.schema import (
+    COARSE_HINGES_C,
+    COARSE_TEMPERATURES,
+    DAY_OFF_HINGES_C,
+    HINGES_C,
+    LAG_DAYS,
+    LAG_NEIGHBOUR_HOURS,
+    NEIGHBOUR_HOURS,
+    PLAIN_TEMPERATURES,
+    PROFILE_HOURS,
+    TEMPERATURES,
+    FeatureSchema,
+    Temperature,
+    feature_names,
+)
 
 LOOKBACK_DAYS = 372  # 365-day level plus a week to fill its gaps from
+LIKE_DAY_WITHIN = 10  # days; longer runs of days off or on than that do not happen
+WARM_C, COLD_C = 18.0, 14.0  # above and below, today's temperature works with that of the day before
 
 
 def build_frame(
@@ -144,7 +160,7 @@ class _Calendar:
     """Calendar columns of every target row; the same for all zones."""
 
     def __init__(self, target_day: Ints, code: str | None) -> None:
-        first, last = to_date(int(target_day.min()) - 8), to_date(int(target_day.max()) + 1)
+        first, last = to_date(int(target_day.min()) - LIKE_DAY_WITHIN), to_date(int(target_day.max()) + 1)
         off = holiday_days(code, first.year, last.year)
 
         def holiday(offset: int) -> Floats:
@@ -155,16 +171,30 @@ class _Calendar:
         year = 2 * np.pi * target_day / 365.2425
         self.waves = [wave(order * year) for order in (1, 2, 3) for wave in (np.sin, np.cos)]
         self.trend_years = target_day / 365.2425 - 35.0  # years since 2005, to keep numbers small
+        self.day_off = np.minimum((self.weekday >= 5) + self.today, 1.0)
+        self.like_day_back = _like_day_back(target_day, off)
+
+
+def _like_day_back(target_day: Ints, holidays: frozenset[int]) -> Ints:
+    """How many days before each day the last one of its kind lies: a day off before a day off, else a working day."""
+    first = int(target_day.min()) - LIKE_DAY_WITHIN
+    days = np.arange(first, int(target_day.max()) + 1)
+    is_off = ((days + 3) % 7 >= 5) | np.isin(days, list(holidays))
+    back = np.full(len(days), 7, dtype=np.int64)
+    for distance in range(LIKE_DAY_WITHIN, 0, -1):
+        back[distance:][is_off[distance:] == is_off[:-distance]] = distance
+    chosen: Ints = back[target_day - first]
+    return chosen
 
 
 def _load_columns(grid: DailyGrid, day: Ints, slot: Ints, zone_code: float, calendar: _Calendar) -> list[Floats]:
     views = _views(grid, day)
 
-    def at(back: int, column: Ints | int) -> Floats:
+    def at(back: Ints | int, column: Ints | int) -> Floats:
         values = np.empty(len(day))
-        columns = np.broadcast_to(np.asarray(column), day.shape)
+        columns, backs = (np.broadcast_to(np.asarray(given), day.shape) for given in (column, back))
         for rows, known in views:
-            values[rows] = known[day[rows] - back, columns[rows]]
+            values[rows] = known[day[rows] - backs[rows], columns[rows]]
         return values
 
     def stats(back: int, span: int) -> tuple[Floats, Floats, Floats]:
@@ -172,6 +202,12 @@ def _load_columns(grid: DailyGrid, day: Ints, slot: Ints, zone_code: float, cale
         for rows, known in views:
             mean[rows], top[rows], bottom[rows] = _window_stats(known, day[rows], back, span)
         return mean, top, bottom
+
+    def like_day_mean() -> Floats:
+        mean = np.empty(len(day))
+        for rows, known in views:
+            mean[rows] = _window_stats(known, day[rows] - calendar.like_day_back[rows] + 1, 1, 1)[0]
+        return mean
 
     n_slots = grid.values.shape[1]
     per_hour = n_slots // 24
@@ -187,6 +223,10 @@ def _load_columns(grid: DailyGrid, day: Ints, slot: Ints, zone_code: float, cale
     columns += [last_load, at(1, last - 2 * per_hour) / level, at(1, last - 4 * per_hour) / level]
     columns += [last_load - at(2, last) / level, last_load - at(8, last) / level]
     columns += [day_mean / level, day_max / level, day_min / level, week_mean / level]
+    columns += [at(1, hour * per_hour - 1) / level for hour in PROFILE_HOURS]
+    columns += [at(1, np.clip(slot + hours * per_hour, 0, last)) / level for hours in LAG_NEIGHBOUR_HOURS]
+    like_day = at(calendar.like_day_back, slot) / level
+    columns += [like_day, like_day_mean() / level, calendar.day_off * like_day]
     weekdays = [(calendar.weekday == number).astype(np.float64) for number in range(7)]
     columns += weekdays
     columns += [flag * lag[1] for flag in weekdays]
@@ -276,15 +316,24 @@ def _temperatures(measured: DailyGrid, expected: Floats, day: Ints, slot: Ints, 
         mean: Floats = (past_sum + day_sum) / (position + 1 - low)
         return mean
 
+    def neighbour(hours: int) -> Floats:
+        at = np.clip(position + hours * per_hour, day_start - n_slots, day_start + n_slots - 1)
+        values: Floats = np.where(at < day_start, flat_past[at], flat_expected[at])
+        return values
+
     with np.errstate(all="ignore"):
         day_mean = expected.mean(axis=1)
-    return {
+    around = {name: neighbour(hours) for name, hours in zip(PLAIN_TEMPERATURES[2:], NEIGHBOUR_HOURS, strict=True)}
+    return around | {
         "now": flat_expected[position],
         "day_mean": day_mean[day],
         "lag_1d": past[day - 1, slot],
         "lag_2d": past[day - 2, slot],
         "lag_7d": past[day - 7, slot],
+        "day_max": expected.max(axis=1)[day],
+        "day_min": expected.min(axis=1)[day],
         "mean_3h": running_mean(3),
+        "mean_12h": running_mean(12),
         "mean_24h": running_mean(24),
         "mean_72h": running_mean(72),
     }
@@ -292,11 +341,12 @@ def _temperatures(measured: DailyGrid, expected: Floats, day: Ints, slot: Ints, 
 
 def _temperature_columns(temperatures: dict[str, Floats]) -> list[Floats]:
     columns: list[Floats] = []
-    for celsius in temperatures.values():
-        scaled = celsius / 10.0
-        columns += [scaled, scaled**2]
-        columns += [np.maximum(celsius - hinge, 0.0) / 10.0 for hinge in HINGES_C]
-    return columns
+    for names, hinges in ((TEMPERATURES, HINGES_C), (COARSE_TEMPERATURES, COARSE_HINGES_C)):
+        for name in names:
+            celsius = temperatures[name]
+            columns += [celsius / 10.0, (celsius / 10.0) ** 2]
+            columns += [np.maximum(celsius - hinge, 0.0) / 10.0 for hinge in hinges]
+    return columns + [temperatures[name] / 10.0 for name in PLAIN_TEMPERATURES]
 
 
 def _interactions(named: dict[str, Floats], temperatures: dict[str, Floats], calendar: _Calendar) -> list[Floats]:
@@ -306,10 +356,16 @@ def _interactions(named: dict[str, Floats], temperatures: dict[str, Floats], cal
         for load in ("lag_1d", "lag_7d", "last_load")
         for kind in ("now", "day_mean", "lag_1d")
     ]
-    day_off = np.minimum((calendar.weekday >= 5) + calendar.today, 1.0)
+    day_off = calendar.day_off
     columns += [day_off * temperatures[kind] / 10.0 for kind in ("now", "day_mean")]
     columns += [day_off * np.maximum(temperatures["now"] - hinge, 0.0) / 10.0 for hinge in DAY_OFF_HINGES_C]
     columns += [wave * temperatures[kind] / 10.0 for wave in calendar.waves[:2] for kind in ("now", "day_mean")]
+    now, mean_24h = temperatures["now"], temperatures["mean_24h"]
+    columns += [now * mean_24h / 100.0, now * temperatures["mean_72h"] / 100.0]
+    columns += [
+        np.maximum(now - WARM_C, 0.0) * np.maximum(mean_24h - WARM_C, 0.0) / 100.0,
+        np.maximum(COLD_C - now, 0.0) * np.maximum(COLD_C - mean_24h, 0.0) / 100.0,
+    ]
     return columns
 
 

@@ -10,6 +10,7 @@ import zipfile
 import polars as pl
 
 from smartgrid.ingest.embedded import EmbeddedSource, member
+from smartgrid.ingest.gefcom2012_stations import zone_temperatures
 from smartgrid.ingest.numbers import parse_numbers
 from smartgrid.ingest.units import to_celsius
 
@@ -20,11 +21,11 @@ _TOTAL = "21"
 
 
 class Gefcom2012(EmbeddedSource):
-    """Zones Z1 to Z20 in kW; the temperature of every zone is the mean of the 11 stations, since which station is near
-    which zone is not known. 18 hours of 2008-06-30 were never published: they have no rows."""
+    """Zones Z1 to Z20 in kW; `gefcom2012_stations` says which of the 11 stations make the temperature of a
+    zone. 18 hours of 2008-06-30 were never published: they have no rows."""
 
     kind = "gefcom2012"
-    parser_version = 1
+    parser_version = 2
 
     def parse(self, wheel: zipfile.ZipFile) -> pl.DataFrame:
         folder = "gefcom2012/load"
@@ -38,9 +39,11 @@ class Gefcom2012(EmbeddedSource):
             _local_time(pl.col("hour").cast(pl.Int64)),
             pl.col("T0_p1").cast(pl.Float64).alias("value"),
         )
-        temperature = _newest(stations, held_out, "station_id").group_by("local_time").agg(pl.col("value").mean())
-        temperature = temperature.select("local_time", to_celsius(temperature["value"], "F").alias("temperature_c"))
-        return load.join(temperature, on="local_time", how="left").select(
+        temperature = zone_temperatures(_newest(stations, held_out, "station_id"))
+        temperature = temperature.select(
+            "zone_id", "local_time", to_celsius(temperature["temperature_f"], "F").alias("temperature_c")
+        )
+        return load.join(temperature, on=["zone_id", "local_time"], how="left").select(
             pl.format("Z{}", pl.col("zone_id")).alias("zone"),
             "local_time",
             pl.col("value").alias("load_kw"),

@@ -10,7 +10,7 @@ import pytest
 from sklearn.linear_model import Ridge
 from synthetic_load import synthetic
 
-from smartgrid.automl.normal_equations import CrossProducts, best_alpha, solve
+from smartgrid.automl.normal_equations import CrossProducts, solve
 from smartgrid.automl.per_hour_ridge import PerHourRidge
 from smartgrid.automl.trainer import Budget, NotEnoughHistory
 from smartgrid.features.build import build_frame
@@ -58,15 +58,16 @@ def test_batched_normal_equations_equal_scikit_learns_ridge() -> None:
     np.testing.assert_allclose(inputs[:5] @ weights + intercept, expected, atol=1e-10)
 
 
-def test_noise_gets_a_large_penalty_and_a_clear_signal_a_small_one() -> None:
-    rng = np.random.default_rng(2)
-    inputs = rng.normal(0, 1, (200, 20))
-    alphas = np.logspace(-2, 4, 13)
-    signal, noise = CrossProducts.empty(1, 20), CrossProducts.empty(1, 20)
-    signal.add(0, inputs, inputs @ rng.normal(0, 1, 20) + rng.normal(0, 0.01, 200))
-    noise.add(0, inputs, rng.normal(0, 1, 200))
-    assert best_alpha(signal, 0, alphas) <= 0.1
-    assert best_alpha(noise, 0, alphas) >= 100
+def test_a_penalty_of_each_column_is_that_of_the_scaled_column() -> None:
+    rng = np.random.default_rng(3)
+    inputs, target = rng.normal(0, 1, (200, 4)), rng.normal(0, 1, 200)
+    target += inputs @ np.array([1.0, 1.0, 1.0, 5.0])
+    sums = CrossProducts.empty(1, 4)
+    sums.add(0, inputs, target)
+    weights, _ = solve(sums, 0, np.array([1.0, 1.0, 1.0, 1e9]))
+    assert abs(weights[3]) < 1e-4
+    without = Ridge(alpha=1.0).fit((inputs / inputs.std(axis=0))[:, :3], target)
+    np.testing.assert_allclose(weights[:3] * inputs.std(axis=0)[:3], without.coef_, atol=1e-4)
 
 
 def test_it_beats_the_weekly_naive_on_days_it_did_not_see(rows: pl.DataFrame, training: FeatureFrame) -> None:

@@ -163,3 +163,36 @@ def test_no_measurements_at_all_give_rows_without_a_level() -> None:
     assert len(frame) == 24
     assert np.isnan(frame.column("level_kw")).all()
     assert len(frame.trainable()) == 0
+
+
+def test_a_like_day_is_the_last_one_off_or_at_work(measurements: pl.DataFrame) -> None:
+    rows = measurements.filter(pl.col("zone") == "large")
+    loads = dict(rows.select("time", "load_kw").iter_rows())
+    # Monday follows Friday, Saturday Sunday, Sunday Saturday; Presidents' Day Sunday, and the Tuesday after it Friday.
+    for day, back in (("2024-04-08", 3), ("2024-04-06", 6), ("2024-04-07", 1), ("2024-02-19", 1), ("2024-02-20", 4)):
+        moment = datetime.fromisoformat(f"{day}T00:00:00+00:00")
+        frame = frame_of(rows, zones=["large"], first_day=moment, last_day=moment, holidays="US")
+        expected = loads[moment + timedelta(hours=5) - timedelta(days=back)]
+        assert frame.column("like_day_lag")[5] * frame.column("level_kw")[5] == pytest.approx(expected)
+
+
+def test_the_profile_of_yesterday_and_the_hours_beside_the_lag_are_loads_of_yesterday(
+    measurements: pl.DataFrame,
+) -> None:
+    frame = frame_of(measurements, zones=["large"])
+    loads = dict(measurements.filter(pl.col("zone") == "large").select("time", "load_kw").iter_rows())
+    level = frame.column("level_kw")[0]
+    assert frame.column("last_day_at_6h")[0] * level == pytest.approx(loads[DAY - timedelta(hours=19)])
+    assert frame.column("lag_1d_2h_before")[9] * level == pytest.approx(loads[DAY - timedelta(hours=17)])
+    assert frame.column("lag_1d_2h_after")[23] * level == pytest.approx(loads[DAY - timedelta(hours=1)]), "not of today"
+
+
+def test_temperatures_of_the_hours_around_stay_between_yesterday_and_the_day_ahead(measurements: pl.DataFrame) -> None:
+    frame = frame_of(measurements, zones=["large"], temperature="actual")
+    celsius = dict(measurements.filter(pl.col("zone") == "large").select("time", "temperature_c").iter_rows())
+    assert frame.column("temperature_2h_before")[1] * 10 == pytest.approx(celsius[DAY - timedelta(hours=1)])
+    assert frame.column("temperature_3h_after")[4] * 10 == pytest.approx(celsius[DAY + timedelta(hours=7)])
+    assert frame.column("temperature_3h_after")[22] * 10 == pytest.approx(celsius[DAY + timedelta(hours=23)])
+    day = [celsius[DAY + timedelta(hours=hour)] for hour in range(24)]
+    assert frame.column("temperature_day_max")[7] * 10 == pytest.approx(max(day))
+    assert frame.column("temperature_day_min")[7] * 10 == pytest.approx(min(day))
