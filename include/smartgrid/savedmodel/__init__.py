@@ -2,6 +2,16 @@
 
 from smartgrid.savedmodel.errors import ExportParityError, NotExportable
 from smartgrid.savedmodel.export import ExportReport, export
+from smartgrid.savedmodel.proof import ExportFacts, prove
 from smartgrid.savedmodel.supported import exportable, why_not_exportable
 
-__all__ = ["ExportParityError", "ExportReport", "NotExportable", "export", "exportable", "why_not_exportable"]
+__all__ = [
+    "ExportFacts",
+    "ExportParityError",
+    "ExportReport",
+    "NotExportable",
+    "export",
+    "exportable",
+    "prove",
+    "why_not_exportable",
+]

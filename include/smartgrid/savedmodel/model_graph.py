@@ -13,6 +13,8 @@ import numpy.typing as npt
 from smartgrid.features.schema import FeatureSchema
 from smartgrid.savedmodel.builder import Builder, Tensor, TensorFunction
 from smartgrid.savedmodel.errors import NotExportable
+from smartgrid.savedmodel.keras_network import ScaledNetwork, scaled_network
+from smartgrid.savedmodel.reference import WeightedMean
 from smartgrid.savedmodel.selectors import gather_columns
 
 
@@ -54,6 +56,10 @@ def compile_model(model: Predictor, builder: Builder) -> TensorFunction:
         return _coefficient_table(model, builder)
     if isinstance(model, ScaledPipeline):
         return _scaled_pipeline(model, builder)
+    if isinstance(model, ScaledNetwork):
+        return _scaled_network(model, builder)
+    if isinstance(model, WeightedMean):
+        return _weighted_mean(model, builder)
     raise NotExportable(type(model).__name__, "this kind of model has no exact translation")
 
 
@@ -85,6 +91,27 @@ def _scaled_pipeline(model: ScaledPipeline, builder: Builder) -> TensorFunction:
 
     def predict(X: Tensor) -> Tensor:
         return _load_kw(X[:, level_column], predict_ratio(select(X)))
+
+    return predict
+
+
+def _scaled_network(model: ScaledNetwork, builder: Builder) -> TensorFunction:
+    predict_ratio, level_column = scaled_network(model, builder), model.schema.index("level_kw")
+
+    def predict(X: Tensor) -> Tensor:
+        return _load_kw(X[:, level_column], predict_ratio(X))
+
+    return predict
+
+
+def _weighted_mean(model: WeightedMean, builder: Builder) -> TensorFunction:
+    import tensorflow as tf
+
+    members = [compile_model(member, builder) for member in model.members]
+    weights = [builder.variable(float(weight)) for weight in model.weights]
+
+    def predict(X: Tensor) -> Tensor:
+        return tf.add_n([member(X) * weight for member, weight in zip(members, weights, strict=True)])
 
     return predict
 

@@ -6,19 +6,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from smartgrid.savedmodel import composition, linear_models, scalers, selectors, tree_models
+from smartgrid.savedmodel import composition, h2o_models, linear_models, scalers, selectors, tree_models
 from smartgrid.savedmodel.builder import Compiler
 from smartgrid.savedmodel.errors import NotExportable
 
 COMPILERS: dict[str, Compiler] = {
     **composition.COMPILERS,
+    **h2o_models.COMPILERS,
     **linear_models.COMPILERS,
     **scalers.COMPILERS,
     **selectors.COMPILERS,
     **tree_models.COMPILERS,
 }
 # Only these libraries' classes: another class of the same name may compute something else.
-LIBRARIES = ("sklearn", "tpot")
+LIBRARIES = ("sklearn", "tpot", "smartgrid")
 
 
 def estimator_name(estimator: Any) -> str:

@@ -15,10 +15,13 @@ import numpy.typing as npt
 
 from smartgrid.savedmodel.builder import Builder, Tensor, TensorFunction
 
+CHUNK_CELLS = 4_000_000  # rows x trees walked at once in NumPy: bounds the memory
+
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """One fitted tree. `left[i] < 0` marks a leaf; a missing value goes left where `missing_left[i]`."""
+    """One fitted tree; node 0 is its root. `left[i] < 0` marks a leaf; a row goes right where its feature is above the
+    threshold, and a missing value goes left where `missing_left[i]`."""
 
     left: npt.NDArray[np.int64]
     right: npt.NDArray[np.int64]
@@ -53,62 +56,103 @@ class Tree:
             value=nodes["value"],
         )
 
+    def levels(self) -> list[npt.NDArray[np.int64]]:
+        """Node indices level by level; the children of a node are neighbours, the left one first."""
+        levels, level = [], np.zeros(1, dtype=np.int64)
+        while len(level):
+            levels.append(level)
+            inner = level[self.left[level] >= 0]
+            level = np.column_stack([self.left[inner], self.right[inner]]).ravel()
+        return levels
 
-@dataclass(slots=True)
-class _Flat:
-    """The nodes of all trees in breadth-first order."""
 
-    left: list[int]
-    feature: list[int]
-    threshold: list[float]
-    missing_left: list[bool]
-    value: list[float]
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """The nodes of all trees in flat arrays; `root` (trees,) says where each begins, `depth` is that of the deepest."""
 
-    def append(self, tree: Tree) -> int:
-        """Add a tree and return its depth."""
-        order, levels = [0], [0]
-        base = len(self.left)
-        # Children are appended in pairs, so the right one always follows the left one.
-        for node, level in zip(order, levels, strict=False):
-            if tree.left[node] >= 0:
-                order += [int(tree.left[node]), int(tree.right[node])]
-                levels += [level + 1, level + 1]
-        place = {node: base + position for position, node in enumerate(order)}
-        for node in order:
-            leaf = tree.left[node] < 0
-            self.left.append(place[node] if leaf else place[int(tree.left[node])])
-            self.feature.append(0 if leaf else int(tree.feature[node]))
-            self.threshold.append(np.inf if leaf else float(tree.threshold[node]))
-            self.missing_left.append(True if leaf else bool(tree.missing_left[node]))
-            self.value.append(float(tree.value[node]))
-        return max(levels)
+    left: npt.NDArray[np.int32]
+    feature: npt.NDArray[np.int32]
+    threshold: npt.NDArray[np.float64]
+    missing_left: npt.NDArray[np.bool_]
+    value: npt.NDArray[np.float64]
+    root: npt.NDArray[np.int32]
+    depth: int
+
+    @classmethod
+    def of(cls, trees: list[Tree]) -> Forest:
+        parts: list[tuple[Any, ...]] = []
+        roots, base, depth = [], 0, 0
+        for tree in trees:
+            levels = tree.levels()
+            order = np.concatenate(levels)
+            place = np.zeros(len(tree.left), dtype=np.int64)
+            place[order] = base + np.arange(len(order))
+            leaf = tree.left[order] < 0
+            parts.append(
+                (
+                    np.where(leaf, place[order], place[tree.left[order]]),
+                    np.where(leaf, 0, tree.feature[order]),
+                    np.where(leaf, np.inf, tree.threshold[order]),
+                    leaf | tree.missing_left[order],
+                    tree.value[order],
+                )
+            )
+            roots.append(base)
+            base += len(order)
+            depth = max(depth, len(levels) - 1)
+        left, feature, threshold, missing_left, value = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return cls(
+            left.astype(np.int32),
+            feature.astype(np.int32),
+            threshold.astype(np.float64),
+            missing_left,
+            value.astype(np.float64),
+            np.array(roots, dtype=np.int32),
+            depth,
+        )
+
+    def sums(self, X: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Sum (n,) over all trees of the leaf that each row (n, k) reaches, added up tree after tree."""
+        size = max(1, CHUNK_CELLS // max(1, len(self.root)))
+        parts = [self._chunk_sums(X[start : start + size]) for start in range(0, len(X), size)]
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    def _chunk_sums(self, X: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        row = np.arange(len(X))[:, None]
+        node = np.tile(self.root, (len(X), 1))
+        for _ in range(self.depth):
+            x = X[row, self.feature[node]]
+            right = np.where(np.isnan(x), ~self.missing_left[node], x > self.threshold[node])
+            node = self.left[node] + right
+        sums: npt.NDArray[np.float64] = np.cumsum(self.value[node], axis=1)[:, -1]
+        return sums
 
 
 def tree_values(trees: list[Tree], builder: Builder, *, single_precision_input: bool, missing: bool) -> TensorFunction:
+    """As `forest_values`, for single trees."""
+    return forest_values(Forest.of(trees), builder, single_precision_input=single_precision_input, missing=missing)
+
+
+def forest_values(forest: Forest, builder: Builder, *, single_precision_input: bool, missing: bool) -> TensorFunction:
     """A function [n, columns] -> [n, trees]: the value of the leaf that each row reaches in each tree.
 
     Args:
         single_precision_input: inputs are rounded to float32 before the comparison, as scikit-learn's decision trees
-            and forests do (its histogram trees do not).
+            and forests do (its histogram trees and H2O's trees do not).
         missing: whether a missing value has a direction.
     """
     import tensorflow as tf
 
-    flat = _Flat([], [], [], [], [])
-    roots, depth = [], 0
-    for tree in trees:
-        roots.append(len(flat.left))
-        depth = max(depth, flat.append(tree))
-    left, feature = builder.variable(flat.left, np.int32), builder.variable(flat.feature, np.int32)
-    threshold, value = builder.variable(flat.threshold), builder.variable(flat.value)
-    missing_left = builder.variable(flat.missing_left, np.bool_) if missing else None
-    root = builder.variable(np.array(roots)[None, :], np.int32)
+    left, feature = builder.variable(forest.left, np.int32), builder.variable(forest.feature, np.int32)
+    threshold, value = builder.variable(forest.threshold), builder.variable(forest.value)
+    missing_left = builder.variable(forest.missing_left, np.bool_) if missing else None
+    root = builder.variable(forest.root[None, :], np.int32)
 
     def values(X: Tensor) -> Tensor:
         if single_precision_input:
             X = tf.cast(tf.cast(X, tf.float32), tf.float64)
         node = tf.tile(root, [tf.shape(X)[0], 1])
-        for _ in range(depth):
+        for _ in range(forest.depth):
             x = tf.gather(X, tf.gather(feature, node), axis=1, batch_dims=1)
             right = x > tf.gather(threshold, node)
             if missing_left is not None:
