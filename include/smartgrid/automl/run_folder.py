@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from smartgrid.errors import SmartGridError
 from smartgrid.features.build import build_frame
 from smartgrid.features.frame import FeatureFrame
+from smartgrid.features.schema import Temperature
 from smartgrid.lake import DatasetRef, read_parquet
 from smartgrid.lake.files import write_bytes
 from smartgrid.settings import get_settings
@@ -33,7 +34,9 @@ class UnknownRun(SmartGridError):
 class Snapshot(BaseModel):
     """What a run trains on and is judged on: immutable, so that every candidate sees the same data.
 
-    `train_start`, `backtest_start`, `end` are local midnights; candidates are judged on [backtest_start, end).
+    `train_start`, `select_start`, `backtest_start`, `end` are local midnights. A search sees rows before
+    `select_start`; the winner is chosen on the selection window [select_start, backtest_start) and judged on the
+    test window [backtest_start, end). A snapshot without a selection window has both at the same time.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,20 +46,52 @@ class Snapshot(BaseModel):
     weather: DatasetRef
     zones: list[str]
     train_start: datetime
+    select_start: datetime
     backtest_start: datetime
     end: datetime
     timezone: str
     interval_minutes: int
     holidays: str | None
-    temperature: Literal["forecast", "actual", "none"]
+    temperature: Temperature
     seed: int
 
-    def frame(self, start: datetime | None = None) -> FeatureFrame:
-        """Feature rows of the local days from `start` (default `train_start`) to the end."""
-        measurements, weather = read_parquet(self.measurements), read_parquet(self.weather)
-        return self.frame_of(measurements, weather, start)
+    @model_validator(mode="before")
+    @classmethod
+    def _without_selection_window(cls, values: Any) -> Any:
+        """Snapshots of earlier versions had no selection window."""
+        if isinstance(values, dict) and "select_start" not in values and "backtest_start" in values:
+            return {**values, "select_start": values["backtest_start"]}
+        return values
 
-    def frame_of(self, measurements: pl.DataFrame, weather: pl.DataFrame, start: datetime | None) -> FeatureFrame:
+    @property
+    def has_selection_window(self) -> bool:
+        return self.select_start < self.backtest_start
+
+    def frame(
+        self,
+        start: datetime | None = None,
+        *,
+        temperature: Temperature | None = None,
+        schema_zones: list[str] | None = None,
+    ) -> FeatureFrame:
+        """Feature rows of the local days from `start` (default `train_start`) to the end.
+
+        Args:
+            temperature: another than the run's own.
+            schema_zones: zones that a model of another run knows; the rows of other zones get zone_code -1.
+        """
+        measurements, weather = read_parquet(self.measurements), read_parquet(self.weather)
+        return self.frame_of(measurements, weather, start, temperature=temperature, schema_zones=schema_zones)
+
+    def frame_of(
+        self,
+        measurements: pl.DataFrame,
+        weather: pl.DataFrame,
+        start: datetime | None,
+        *,
+        temperature: Temperature | None = None,
+        schema_zones: list[str] | None = None,
+    ) -> FeatureFrame:
         return build_frame(
             measurements,
             weather,
@@ -66,7 +101,8 @@ class Snapshot(BaseModel):
             timezone=self.timezone,
             interval_minutes=self.interval_minutes,
             holidays=self.holidays,
-            temperature=self.temperature,
+            temperature=temperature or self.temperature,
+            schema_zones=schema_zones,
         )
 
 

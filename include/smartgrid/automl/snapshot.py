@@ -26,15 +26,25 @@ TemperatureChoice = Literal["auto", "forecast", "actual", "none"]
 MIN_TRAIN_DAYS = 28
 MIN_ZONE_DAYS = 28
 MIN_BACKTEST_DAYS = 7
+MIN_SELECTION_DAYS = 7
+LAG_WARM_UP_DAYS = 7  # the first week has no load of a week ago and trains nothing
 COVERED = 0.9
 SLOTS_OF_COVER = 23  # hours of the shortest day
 
 
-def take_snapshot(days: int, backtest_days: int, temperature: TemperatureChoice, key: str = "") -> Snapshot:
+def take_snapshot(
+    days: int,
+    backtest_days: int,
+    temperature: TemperatureChoice,
+    key: str = "",
+    selection_days: int | None = None,
+) -> Snapshot:
     """Write the measurements and weather known now to the run's folder.
 
     Args:
         days: days of history before the backtest; fewer are used where there are fewer.
+        backtest_days: days of the test window at the end of the data.
+        selection_days: days of the selection window before it (default: the settings'); they are taken from `days`.
         temperature: `auto` takes temperature forecasts where the lake has them for the coming day, else the measured
             values that stand in for them under the replay clock, else none.
         key: distinguishes runs on the same data; the same key gives the same run.
@@ -60,9 +70,15 @@ def take_snapshot(days: int, backtest_days: int, temperature: TemperatureChoice,
     assert isinstance(first, datetime)
     backtest_start = local_midnight(end - timedelta(days=backtest_days), timezone)
     train_start = local_midnight(max(first, backtest_start - timedelta(days=days)), timezone)
+    before_test_days = (backtest_start - train_start).days
+    wanted_days = settings.training.selection_days if selection_days is None else selection_days
+    chosen_days = affordable_selection_days(wanted_days, before_test_days)
+    select_start = local_midnight(backtest_start - timedelta(days=chosen_days), timezone)
     chosen = choose_temperature(temperature, measurements, weather, zones, end)
     content = hashlib.sha256(measurements.select("zone", "time", "load_kw").hash_rows(seed=0).to_numpy().tobytes())
-    identity = "|".join([content.hexdigest(), str(window), str(days), str(backtest_days), chosen, key])
+    identity = "|".join(
+        [content.hexdigest(), str(window), str(days), str(backtest_days), str(chosen_days), chosen, key]
+    )
     run_id = f"{end:%Y%m%d}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
     if (folder(run_id) / "snapshot.json").exists():
         return load_snapshot(run_id)
@@ -73,6 +89,7 @@ def take_snapshot(days: int, backtest_days: int, temperature: TemperatureChoice,
         weather=write_parquet(weather, f"{base}/weather.parquet", window, run_id),
         zones=zones,
         train_start=train_start.astimezone(UTC),
+        select_start=select_start.astimezone(UTC),
         backtest_start=backtest_start.astimezone(UTC),
         end=end.astimezone(UTC),
         timezone=str(timezone),
@@ -85,11 +102,32 @@ def take_snapshot(days: int, backtest_days: int, temperature: TemperatureChoice,
     return snapshot
 
 
+def affordable_selection_days(wanted_days: int, before_test_days: int) -> int:
+    """Days of the selection window: at most a quarter of the days before the test window, at least a week, and none
+    where training would keep too few.
+
+    >>> [affordable_selection_days(28, days) for days in (1100, 80, 42, 41)]
+    [28, 20, 7, 0]
+    """
+    spare = before_test_days - MIN_TRAIN_DAYS - LAG_WARM_UP_DAYS
+    days = min(wanted_days, max(MIN_SELECTION_DAYS, before_test_days // 4), spare)
+    return days if days >= min(wanted_days, MIN_SELECTION_DAYS) else 0
+
+
 def trainable_zones(measurements: pl.DataFrame, interval_minutes: int) -> list[str]:
-    """Zones with at least 28 days of readings; younger ones are served by the pooled model."""
+    """Zones with at least 28 days of readings and a mean load above zero in the last year.
+
+    Younger ones are served by the pooled model. The others have no level to scale by: without a forecast of their own
+    they would leave the system total without a single row to judge on.
+    """
     need = MIN_ZONE_DAYS * 24 * 60 // interval_minutes
-    counts = measurements.group_by("zone").len().filter(pl.col("len") >= need)
-    return natural_sorted(counts["zone"].to_list())
+    last_year = pl.col("time") > pl.col("time").max() - timedelta(days=365)
+    zones = (
+        measurements.group_by("zone")
+        .agg(pl.len(), pl.col("load_kw").filter(last_year & pl.col("load_kw").is_finite()).mean().alias("level_kw"))
+        .filter((pl.col("len") >= need) & (pl.col("level_kw") > 0))
+    )
+    return natural_sorted(zones["zone"].to_list())
 
 
 def choose_temperature(
@@ -134,6 +172,7 @@ def snapshot_of(
         weather=unstored,
         zones=trainable_zones(measurements, settings.source.interval_minutes),
         train_start=(start - timedelta(days=history_days)).astimezone(UTC),
+        select_start=start.astimezone(UTC),
         backtest_start=start.astimezone(UTC),
         end=end.astimezone(UTC),
         timezone=str(settings.grid_timezone),
