@@ -1,4 +1,4 @@
-"""Commands of the model registry."""
+"""Commands of the model registry, and those that end in it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ from typing import Annotated
 
 import typer
 
+from smartgrid.registry.reproduce_command import reproduce_command
+from smartgrid.registry.tournament_command import tournament_command
+
 
 def register(app: typer.Typer) -> None:
+    app.command("tournament")(tournament_command)
+    app.command("reproduce")(reproduce_command)
     registry = typer.Typer(help="Registered model versions (MLflow).", no_args_is_help=True)
     app.add_typer(registry, name="registry")
 

@@ -1,4 +1,9 @@
-"""The connection to MLflow, patient with a server that is away for a moment."""
+"""The connection to MLflow, patient with a server that is away for a moment.
+
+Where the settings name no tracking server it is the local one, and where that does not run its database is used
+directly: a tournament needs no platform. Files of runs then lie under `HOME/mlflow/artifacts` at paths that both ways
+understand.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from smartgrid.registry.errors import TrackingServerUnavailable
-from smartgrid.settings import get_settings
+from smartgrid.settings import Settings, get_settings
 
 T = TypeVar("T")
 
@@ -24,16 +29,56 @@ _ENVIRONMENT = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
+PROBE_TIMEOUT_S = 3.0
+
 log = logging.getLogger(__name__)
 
 
-def client(tracking_uri: str | None = None) -> Any:
-    """An MlflowClient of `tracking_uri` (default: the settings'), made the default of this process too."""
+def database_url(settings: Settings) -> str:
+    """SQLAlchemy URL of the local server's database; it may hold a password."""
+    if settings.mlflow_database_url is not None:
+        return settings.mlflow_database_url.get_secret_value()
+    return f"sqlite:///{settings.home / 'mlflow' / 'mlflow.db'}"
+
+
+def tracking_uri(settings: Settings) -> str:
+    """The tracking server of the settings; else the local one if it answers; else the database of the local one."""
+    import requests
+
+    if settings.mlflow_tracking_uri is not None:
+        return settings.mlflow_tracking_uri
+    try:
+        answers = requests.get(f"{settings.tracking_uri}/health", timeout=PROBE_TIMEOUT_S).ok
+    except requests.RequestException:
+        answers = False
+    if answers:
+        return settings.tracking_uri
+    (settings.home / "mlflow").mkdir(parents=True, exist_ok=True)
+    return database_url(settings)
+
+
+def public_uri(settings: Settings) -> str:
+    """`tracking_uri` without a password, to be shown."""
+    from sqlalchemy import make_url
+
+    uri = tracking_uri(settings)
+    return uri if uri.startswith(("http", "sqlite")) else make_url(uri).render_as_string(hide_password=True)
+
+
+def artifact_location(settings: Settings, experiment: str) -> str | None:
+    """Where the files of a new experiment go; None: a given tracking server decides."""
+    if settings.mlflow_tracking_uri is not None:
+        return None
+    return (settings.home / "mlflow" / "artifacts" / experiment).as_uri()
+
+
+def client() -> Any:
+    """An MlflowClient, made the default of this process too."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     import mlflow
 
-    uri = tracking_uri or get_settings().tracking_uri
+    uri = tracking_uri(get_settings())
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     return mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)

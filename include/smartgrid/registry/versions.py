@@ -13,7 +13,8 @@ from smartgrid.savedmodel.assets import fingerprint
 from smartgrid.savedmodel.errors import SavedModelDamaged
 from smartgrid.settings import get_settings
 
-CHAMPION = "champion"
+CHAMPION = "champion"  # the version that serves
+CHALLENGER = "challenger"  # the newest candidate
 RUN_ID_TAG = "smartgrid.run_id"
 WINNER_TAG = "smartgrid.winner"
 GATE_TAG = "smartgrid.gate_passed"
@@ -53,13 +54,13 @@ def versions() -> list[RegisteredVersion]:
 
 
 def version(number: int | None = None) -> RegisteredVersion:
-    """The version with this number; None: the newest.
+    """The version with this number; None: the newest that passed its gate.
 
     Raises:
         NothingRegistered, TrackingServerUnavailable
     """
     for candidate in versions():
-        if number in (None, candidate.version):
+        if candidate.version == number or (number is None and candidate.gate_passed):
             return candidate
     raise NothingRegistered(get_settings().model_name, number)
 
@@ -90,9 +91,20 @@ def download(registered: RegisteredVersion, folder: Path) -> Path:
 
 
 def set_champion(number: int) -> None:
-    """Point the alias `champion` at a version; safe to repeat."""
+    """Point the alias `champion` at a version, which then challenges nobody any more; safe to repeat."""
     mlflow_client, name = client(), get_settings().model_name
     patiently(lambda: mlflow_client.set_registered_model_alias(name, CHAMPION, str(number)))
+    aliases = patiently(lambda: mlflow_client.get_registered_model(name)).aliases
+    if aliases.get(CHALLENGER) is not None and int(aliases[CHALLENGER]) == number:
+        patiently(lambda: mlflow_client.delete_registered_model_alias(name, CHALLENGER))
+
+
+def set_challenger(number: int) -> None:
+    """Point the alias `challenger` at a version, unless it serves or a newer candidate has the alias."""
+    mlflow_client, name = client(), get_settings().model_name
+    aliases = patiently(lambda: mlflow_client.get_registered_model(name)).aliases
+    if int(aliases.get(CHAMPION, 0)) != number and int(aliases.get(CHALLENGER, 0)) < number:
+        patiently(lambda: mlflow_client.set_registered_model_alias(name, CHALLENGER, str(number)))
 
 
 def _read(found: Any, by_alias: dict[str, str]) -> RegisteredVersion:

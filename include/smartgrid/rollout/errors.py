@@ -16,6 +16,19 @@ class PromotionAborted(SmartGridError):
         )
 
 
+class RefusedByGates(SmartGridError):
+    """A version was asked for whose tournament ended with a refusal."""
+
+    exit_code = 3
+
+    def __init__(self, model_name: str, version: int, run_id: str) -> None:
+        self.model_name, self.version, self.run_id = model_name, version, run_id
+        super().__init__(
+            f"Version {version} of {model_name} did not pass its gates and is not promoted. The report of run {run_id} "
+            "says which; change the gates' file if they are wrong, and hold the tournament again."
+        )
+
+
 class ServedPredictionsDiffer(SmartGridError):
     """The model server gives other numbers than the model did before it was exported."""
 

@@ -12,7 +12,7 @@ from typing import Any
 from smartgrid.registry import versions as registry
 from smartgrid.registry.versions import RegisteredVersion
 from smartgrid.rollout import ledger
-from smartgrid.rollout.errors import PromotionAborted, ServedPredictionsDiffer
+from smartgrid.rollout.errors import PromotionAborted, RefusedByGates, ServedPredictionsDiffer
 from smartgrid.rollout.known_answers import check_known_answers
 from smartgrid.rollout.repository_change import RepositoryChange
 from smartgrid.savedmodel.assets import KnownAnswers, fingerprint
@@ -29,19 +29,22 @@ def publish(
     reason: str = "",
     available_within_s: float = AVAILABLE_WITHIN_S,
 ) -> dict[str, Any]:
-    """Serve `mlflow_version` (None: the newest registered), prove it, and only then record it in the ledger.
+    """Serve `mlflow_version` (None: the newest that passed its gates), prove it, and only then record it in the ledger.
 
     A version below the one in force is a rollback: the higher versions leave the model repository. Repeating it
     changes nothing, and repairs what a crash left undone (repository, alias).
 
     Raises:
-        NothingRegistered: no such version. SavedModelDamaged: its files are not what was registered.
+        NothingRegistered: no such version. RefusedByGates: it did not pass them.
+        SavedModelDamaged: its files are not what was registered.
         PromotionAborted: the server did not serve it in time, or answered other numbers; it was taken back.
         TrackingServerUnavailable
     """
     settings = get_settings()
     with _one_at_a_time(settings.home):
         version = registry.version(mlflow_version)
+        if not version.gate_passed:
+            raise RefusedByGates(settings.model_name, version.version, version.run_id)
         in_force = ledger.current(settings.model_name)
         number_in_force = in_force.version if in_force is not None else None
         with tempfile.TemporaryDirectory(prefix="promotion-") as temporary:

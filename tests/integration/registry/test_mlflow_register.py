@@ -14,9 +14,12 @@ import pytest
 from smartgrid.errors import NothingToDo
 from smartgrid.features.schema import feature_names
 from smartgrid.registry import mlflow_registry, versions
+from smartgrid.registry import mlflow_run as mlflow_run_module
 from smartgrid.registry.errors import NothingRegistered, RunIncomplete, TrackingServerUnavailable
 from smartgrid.registry.run_folder import RunFolder
 from smartgrid.registry.steps import _exported, register
+from smartgrid.rollout.errors import RefusedByGates
+from smartgrid.rollout.steps import publish
 from smartgrid.savedmodel.assets import KnownAnswers, fingerprint
 from smartgrid.savedmodel.errors import SavedModelDamaged
 from smartgrid.settings import get_settings
@@ -47,9 +50,15 @@ def test_winner_is_registered_with_its_figures_and_files(home: Path, finished_ru
     assert run.data.metrics["per_hour_ridge/bias_kw"] == -3.5
     assert run.data.metrics["tpot/search_s"] == 12.5
     files = {file.path for file in client().list_artifacts(result["mlflow_run_id"])}
-    assert files >= {"data_reference.json", "feature_schema.json", "leaderboard.json", "plots", "scores_by_zone.csv"}
-    plots = {file.path for file in client().list_artifacts(result["mlflow_run_id"], "plots")}
-    assert plots == {"plots/forecast_against_actual.png", "plots/leaderboard.png"}
+    assert files >= {
+        "data_reference.json", "environment.json", "feature_schema.json", "leaderboard.json", "leaderboard_table.json",
+        "plots", "report.md", "scores_by_zone.csv",
+    }  # fmt: skip
+    plots = {Path(file.path).stem for file in client().list_artifacts(result["mlflow_run_id"], "plots")}
+    assert plots >= {
+        "forecast_against_actual", "leaderboard", "error_by_hour", "error_by_zone", "residuals", "feature_importance",
+        "tournament",
+    }  # fmt: skip
 
     version = versions.version()
     assert version.version == result["mlflow_version"]
@@ -77,8 +86,8 @@ def test_retry_after_a_crash_before_the_version_continues_where_it_stopped(
     report = _exported(run, "tpot")
     from smartgrid.registry.tracking import client
 
-    mlflow_run = mlflow_registry._find_or_create_run(client(), run)
-    mlflow_registry._log(client(), mlflow_run.info.run_id, run, report)
+    mlflow_run = mlflow_run_module.find_or_create_run(client(), run)
+    mlflow_run_module.log_tournament(client(), mlflow_run, run, report)
     # ... the process dies here; the retry is an ordinary call.
     result = register("run-crash")
     assert result["mlflow_run_id"] == mlflow_run.info.run_id
@@ -122,6 +131,16 @@ def test_run_that_failed_the_gate_is_not_registered(home: Path, finished_run: Ca
         versions.version()
 
 
+def test_refused_winner_can_be_looked_at_but_never_challenges(home: Path, finished_run: Callable[..., str]) -> None:
+    refused = register(finished_run("run-bad", gate_passed=False), refused_too=True)
+    (version,) = versions.versions()
+    assert (version.version, version.gate_passed, version.aliases) == (refused["mlflow_version"], False, ())
+    with pytest.raises(NothingRegistered):
+        versions.version()
+    with pytest.raises(RefusedByGates, match="run-bad"):
+        publish(refused["mlflow_version"])
+
+
 def test_unfinished_run_is_named(home: Path) -> None:
     with pytest.raises(RunIncomplete) as caught:
         register("never-started")
@@ -132,6 +151,18 @@ def test_champion_alias_moves(home: Path, finished_run: Callable[..., str]) -> N
     first, second = register(finished_run("a")), register(finished_run("b", seed=2))
     versions.set_champion(first["mlflow_version"])
     versions.set_champion(second["mlflow_version"])
+    assert [version.aliases for version in versions.versions()] == [("champion",), ()]
+
+
+def test_newest_candidate_is_the_challenger_until_it_serves(home: Path, finished_run: Callable[..., str]) -> None:
+    first, second = register(finished_run("a")), register(finished_run("b", seed=2))
+    assert [version.aliases for version in versions.versions()] == [("challenger",), ()]
+    register("a")  # again: the newer candidate keeps the alias
+    assert [version.aliases for version in versions.versions()] == [("challenger",), ()]
+    versions.set_champion(first["mlflow_version"])
+    assert [version.aliases for version in versions.versions()] == [("challenger",), ("champion",)]
+    versions.set_champion(second["mlflow_version"])
+    register("b")
     assert [version.aliases for version in versions.versions()] == [("champion",), ()]
 
 

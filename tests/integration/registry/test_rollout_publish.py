@@ -122,7 +122,7 @@ def test_server_that_is_away_leaves_everything_as_it_was(
     assert caught.value.version == 1
     assert model_repository.versions(get_settings().model_base_path) == []
     assert ledger.history(name) == []
-    assert registry.version(1).aliases == ()
+    assert registry.version(1).aliases == ("challenger",)
 
 
 def test_version_that_was_never_registered_is_refused(home: Path) -> None:
