@@ -1,23 +1,25 @@
 """
 ### Retrain the load forecast
 
-A tournament: every trainer searches on the same frozen snapshot within its budget, all are backtested, and the winner
-is registered if it beats both naive forecasts.
+A tournament: every trainer searches on the same snapshot within its share of the budget, all are backtested on days
+that no search saw, and the winner is registered as challenger if it passes the gates.
 
 **Starts** every Sunday at 03:00 UTC, or by hand with a form.
 **Makes** the asset `candidate_model`, which starts `promote_load_forecast`.
 
 | parameter | meaning |
 |---|---|
-| `trainers` | which trainers take part |
-| `budget_s` | wall-clock seconds of search for each trainer that searches |
-| `history_days` | days of history before the backtest |
-| `backtest_days` | days of the rolling-origin backtest |
+| `preset` | `smoke`, `standard` or `thorough`: seconds, days and rows; what is given below wins |
+| `trainers`, `budget_s` | who takes part, one after the other in the pool `heavy_training`; seconds of each search |
+| `history_days`, `backtest_days` | days before the test window, and days of it |
 | `temperature` | `forecast`: as known the day before; `actual`: measured, flatters the scores; `none`; `auto` |
 
-**Recover**: a trainer that fails does not fail the run: it stands on the leaderboard with its reason, the others are
-judged. Without any trained candidate `judge` fails. `register` is skipped when the gate is not passed; the verdict
-says why. A task ended by SIGKILL usually ran out of memory: lower `history_days`.
+Winner and verdict are in the note of the run; picture, progress and report on the Smart Grid page.
+
+**Recover**: a trainer that fails does not fail the run: it is on the leaderboard with its reason. Without any trained
+candidate `judge` fails; `register` is skipped when a gate is not passed. The model in service stays in every case.
+Tasks that stay `scheduled` miss the pool: `airflow pools set heavy_training 1 "one trainer"`. After SIGKILL (memory)
+lower `history_days`.
 """
 
 from datetime import timedelta
@@ -28,10 +30,11 @@ from smartgrid.orchestration.assets import CANDIDATE_MODEL
 from smartgrid.orchestration.defaults import DEFAULT_ARGS, tags
 from smartgrid.orchestration.step import mapped_step, step
 from smartgrid.orchestration.training import entries, retrain_params
+from smartgrid.settings import TRAINING_POOL
 
 
 @dag(
-    # No start date and no immediate run: a new installation must not train before it has data.
+    # No start date, no immediate run: a new installation must not train before it has data.
     schedule=CronTriggerTimetable("0 3 * * 0", timezone="UTC", run_immediately=timedelta(0)),
     catchup=False,
     max_active_runs=1,
@@ -46,18 +49,18 @@ def retrain_load_forecast() -> None:
         "snapshot",
         "automl.snapshot",
         {
+            "preset": "{{ params.preset }}",
             "days": "{{ params.history_days }}",
             "backtest_days": "{{ params.backtest_days }}",
             "temperature": "{{ params.temperature }}",
             "key": "{{ run_id }}",  # a new run on the same data searches anew, a retry does not
         },
     )
-    # One after the other: two searches at once would halve each other's budget.
     train = mapped_step(
         "train",
         "automl.train",
         task(entries)(snapshot.output),
-        max_active_tis_per_dag=1,
+        pool=TRAINING_POOL,  # of one slot: two searches at once would halve each other's budget
         retries=1,
         execution_timeout=timedelta(hours=3),
         map_index_template="{{ task.arguments['trainer'] }}",
@@ -71,8 +74,7 @@ def retrain_load_forecast() -> None:
         trigger_rule="all_done_min_one_success",
         execution_timeout=timedelta(hours=1),
     )
-    register = step("register", "registry.register", {"run_id": run_id}, outlets=[CANDIDATE_MODEL])
-    train >> judge >> register
+    train >> judge >> step("register", "registry.register", {"run_id": run_id}, outlets=[CANDIDATE_MODEL])
 
 
 retrain_load_forecast()

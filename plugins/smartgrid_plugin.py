@@ -1,4 +1,5 @@
-"""The Smart Grid page inside Airflow: an authenticated application at /smartgrid and an entry in the navigation."""
+"""The Smart Grid page inside Airflow (an authenticated application at /smartgrid and an entry in the navigation), and
+the listener that writes the note of a training run."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from typing import Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
+from smartgrid.orchestration import run_notes
 from smartgrid.orchestration.lazy_app import LazyApp
 
 
@@ -14,6 +16,7 @@ class SmartGridPlugin(AirflowPlugin):
     fastapi_apps: ClassVar[list[dict[str, Any]]] = [
         {"app": LazyApp(), "url_prefix": "/smartgrid", "name": "Smart Grid"},
     ]
+    listeners: ClassVar[list[Any]] = [run_notes]
     external_views: ClassVar[list[dict[str, Any]]] = [
         {
             "name": "Smart Grid",

@@ -14,3 +14,5 @@ os.replace(path + ".new", path)
 PYTHON
 airflow db migrate
 smartgrid store migrate
+# One trainer at a time; a pool that somebody resized stays as it is.
+airflow pools get heavy_training >/dev/null 2>&1 || airflow pools set heavy_training 1 "one trainer at a time"

@@ -31,7 +31,11 @@ from smartgrid.errors import ConfigurationError
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 # Everything that can train a model; `smartgrid.automl.trainer` makes them, the form in Airflow lists them.
-TRAINERS = ("per_hour_ridge", "tpot")
+TRAINERS = ("per_hour_ridge", "tpot", "autokeras", "h2o")
+
+# One trainer at a time, whichever run it belongs to: two would halve each other's budget. `platform up` makes this pool
+# of Airflow with one slot; elsewhere `airflow pools set heavy_training 1 "one trainer at a time"` does.
+TRAINING_POOL = "heavy_training"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 LoadUnit = Literal["W", "kW", "MW", "GW", "Wh", "kWh", "MWh", "GWh"]
@@ -116,9 +120,19 @@ class Training(BaseModel):
     budget_s: int = Field(
         60, ge=1, le=86_400, description="wall-clock seconds of search for each trainer that searches"
     )
+    preset: Literal["smoke", "standard", "thorough"] | None = Field(
+        None, description="total budget, days and rows of a tournament; None: `total_budget_s` or `budget_s`"
+    )
+    total_budget_s: int | None = Field(
+        None, ge=1, le=604_800, description="seconds of search for all trainers together; wins over the preset's"
+    )
+    threads: int = Field(2, ge=1, le=256, description="threads of one trainer process")
     history_days: int = Field(1100, ge=60, description="days of history before the backtest window")
+    selection_days: int = Field(
+        28, ge=0, description="days before the test window on which the winner is chosen; 0: chosen on the test window"
+    )
     backtest_days: int = Field(56, ge=7, description="days of the rolling-origin backtest")
-    memory_limit_mb: int = Field(6000, ge=512, description="address-space limit of one trainer process")
+    memory_limit_mb: int = Field(6000, ge=512, description="resident memory limit of one trainer with its children")
     seed: int = Field(20120101, description="seed of everything random")
 
 
@@ -168,6 +182,9 @@ class Settings(BaseSettings):
     step_image: str = Field("smartgrid-ml:latest", description="image of the steps with step_runner=docker")
     step_volume: str | None = Field(None, description="docker: host folder or volume that holds HOME; default HOME")
     step_network: str = Field("host", description="docker: network of the step containers")
+    gates_file: Path | None = Field(
+        None, description="YAML with the gates of a new model; default: the packaged smartgrid/evaluation/gates.yaml"
+    )
     ingest_schedule: str | None = Field("0 * * * *", description="cron of ingest_measurements; empty: manual only")
 
     airflow_port: Port = 8080
@@ -181,7 +198,7 @@ class Settings(BaseSettings):
     def _known_timezone(cls, value: str | None) -> str | None:
         return None if value is None else known_timezone(value)
 
-    @field_validator("home", "model_repository", "step_python")
+    @field_validator("home", "model_repository", "step_python", "gates_file")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else Path(os.path.abspath(value.expanduser()))

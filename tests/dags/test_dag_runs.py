@@ -104,19 +104,78 @@ def test_retraining_trains_every_trainer_then_judges_and_registers(dagbag: Any, 
         automl__judge=[{"result": {"run_id": "20071201", "winner": "tpot", "gate_passed": True}}],
         registry__register=[{"result": {"run_id": "20071201", "mlflow_version": 1}}],
     )
-    form = {"trainers": ["per_hour_ridge", "tpot"], "budget_s": 10, "history_days": 90, "temperature": "actual"}
+    form = {
+        "preset": "smoke", "trainers": ["per_hour_ridge", "tpot"], "budget_s": 10, "history_days": 90,
+        "temperature": "actual",
+    }  # fmt: skip
     run = dagbag.dags["retrain_load_forecast"].test(run_conf=form)
     assert run.state == "success"
     made = calls(scripted_steps)
-    settings = {"days": 90, "backtest_days": 56, "temperature": "actual", "key": run.run_id}
+    settings = {"preset": "smoke", "days": 90, "backtest_days": None, "temperature": "actual", "key": run.run_id}
     assert made[0] == ("automl.snapshot", settings)
     trained = sorted(made[1:3], key=lambda call: call[1]["trainer"])  # mapped tasks have no order
     assert trained == [
-        ("automl.train", {"run_id": "20071201", "trainer": trainer, "budget_s": 10}) for trainer in form["trainers"]
-    ]
+        (
+            "automl.train",
+            {
+                "run_id": "20071201", "trainer": trainer, "preset": "smoke", "budget_s": 10,
+                "trainers": form["trainers"],
+            },
+        )
+        for trainer in form["trainers"]
+    ]  # fmt: skip
     assert made[3] == ("automl.judge", {"run_id": "20071201", "candidates": form["trainers"]})
     assert made[4] == ("registry.register", {"run_id": "20071201"})
     assert events(run) == {"candidate_model": {"run_id": "20071201", "mlflow_version": 1}}
+
+
+def test_report_becomes_the_note_of_the_run(dagbag: Any, scripted_steps: Path) -> None:
+    told = "**tpot** wins run `r1`; gate passed."
+    script(
+        scripted_steps,
+        automl__snapshot=[{"result": {"run_id": "r1"}}],
+        automl__judge=[{"result": {"run_id": "r1", "winner": "tpot", "note": told}}],
+        registry__register=[{"result": {"run_id": "r1", "mlflow_version": 7, "model_name": "load"}}],
+    )
+    run = dagbag.dags["retrain_load_forecast"].test(run_conf={"trainers": ["tpot"]})
+    assert note_of(run) == f"{told}\n\nRegistered: load version 7."
+
+    script(scripted_steps, registry__register=[{"result": {"skipped": "run r1 did not pass the gate"}}])
+    run = dagbag.dags["retrain_load_forecast"].test(run_conf={"trainers": ["tpot"]})
+    assert note_of(run) == told
+
+
+def test_scheduler_writes_the_note_in_its_own_transaction(dagbag: Any, scripted_steps: Path) -> None:
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+
+    script(
+        scripted_steps,
+        automl__snapshot=[{"result": {"run_id": "r1"}}],
+        automl__judge=[{"result": {"run_id": "r1", "winner": "tpot", "note": "told"}}],
+        registry__register=[{"result": {"skipped": "no"}}],
+    )
+    run = dagbag.dags["retrain_load_forecast"].test(run_conf={"trainers": ["tpot"]})
+    for before, after in ((None, "told"), ("written by a person", "written by a person")):
+        with create_session() as session:
+            found = session.get(DagRun, run.id)
+            assert found is not None
+            found.note = before
+            session.flush()
+            found.notify_dagrun_state_changed(msg="success")
+        assert note_of(run) == after
+
+
+def note_of(run: Any) -> str | None:
+    """As it stands in Airflow's database."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        found = session.get(DagRun, run.id)
+        assert found is not None
+        note: str | None = found.note
+        return note
 
 
 def test_trainer_that_fails_does_not_fail_the_run(dagbag: Any, scripted_steps: Path) -> None:

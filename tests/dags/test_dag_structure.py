@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import ParamValidationError
 
+from smartgrid.settings import TRAINING_POOL
+
 
 def outlets(dag: Any) -> dict[str, list[str]]:
     return {task.task_id: [asset.name for asset in task.outlets] for task in dag.tasks if task.outlets}
@@ -70,6 +72,8 @@ def test_steps_of_the_dags_exist(dagbag: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "bad"),
     [
+        ("preset", "enormous"),
+        ("preset", None),
         ("trainers", ["no_such_trainer"]),
         ("trainers", []),
         ("budget_s", 9),
@@ -83,9 +87,18 @@ def test_form_of_retraining_refuses_bad_values(dagbag: Any, name: str, bad: obje
         dagbag.dags["retrain_load_forecast"].params.get_param(name).resolve(bad)
 
 
+def test_form_offers_every_preset(dagbag: Any) -> None:
+    param = dagbag.dags["retrain_load_forecast"].params.get_param("preset")
+    assert param.schema["enum"] == ["smoke", "standard", "thorough"]
+    assert param.value == "standard"
+
+
 def test_only_one_trainer_searches_at_a_time(dagbag: Any) -> None:
+    """The pool has one slot, whichever run its tasks belong to; no other task waits for it."""
     train = dagbag.dags["retrain_load_forecast"].get_task("train")
-    assert train.partial_kwargs["max_active_tis_per_dag"] == 1
+    assert train.partial_kwargs["pool"] == TRAINING_POOL
+    others = {task.pool for dag in dagbag.dags.values() for task in dag.tasks if task.task_id != "train"}
+    assert TRAINING_POOL not in others
 
 
 def test_new_installation_does_not_train_at_once(dagbag: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ is used. Memory is the resident size of the tree; an address-space limit would s
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import re
@@ -22,12 +23,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from smartgrid.automl.disk_full import naming_a_full_disk
+from smartgrid.automl.progress import TrialReport, as_record, from_record
+from smartgrid.automl.usage import Usage, watch
 from smartgrid.errors import SmartGridError
 
 POLL_S = 0.25
 TAIL_LINES = 20
 PROGRESS_PREFIX = "progress: "
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+TRIAL_PREFIX = "trial: "
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "POLARS_MAX_THREADS",
+)
 CHECKPOINT_VARIABLE = "TRAINER_CHECKPOINT_FILE"
 
 
@@ -59,7 +72,9 @@ class TrainerCrashed(SmartGridError):
     def __init__(self, target: str, exit_code: int, tail: list[str]) -> None:
         self.target, self.exit_status, self.tail = target, exit_code, tail
         text = "\n".join(f"  {line}" for line in tail)
-        super().__init__(f"{target} ended with exit status {exit_code}. Last lines:\n{text}")
+        # The last line first: a leaderboard shows only the beginning.
+        reason = f": {tail[-1].strip()}" if tail else ""
+        super().__init__(f"{target} ended with exit status {exit_code}{reason}. Last lines:\n{text}")
 
 
 def checkpoint(result: Any) -> None:
@@ -77,6 +92,7 @@ def run_limited(
     memory_mb: float,
     threads: int,
     progress: Callable[[str], None],
+    usage: Usage | None = None,
 ) -> Any:
     """Call `target` ("module:function") with `kwargs` and `progress=` in a child process and return its result.
 
@@ -84,7 +100,8 @@ def run_limited(
         wall_s: from the start of the child, its imports included.
         memory_mb: resident size of the child and all its descendants.
         threads: of numeric libraries.
-        progress: gets each line that the child reports or prints.
+        progress: gets each line that the child reports; a trial arrives as `TrialReport`.
+        usage: what the child and all its descendants used is added to it, also when it is stopped.
 
     Raises:
         TrainerTimedOut, TrainerOutOfMemory: stopped before `checkpoint` had been called once.
@@ -93,7 +110,7 @@ def run_limited(
     """
     folder = Path(tempfile.mkdtemp(prefix="trainer-"))
     try:
-        return _run(folder, target, kwargs, wall_s, memory_mb, threads, progress)
+        return _run(folder, target, kwargs, wall_s, memory_mb, threads, progress, usage or Usage())
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -106,6 +123,7 @@ def _run(
     memory_mb: float,
     threads: int,
     progress: Callable[[str], None],
+    usage: Usage,
 ) -> Any:
     _save({"target": target, "kwargs": kwargs}, folder / "call.pickle")
     checkpoint_file, result_file = folder / "checkpoint.pickle", folder / "result.pickle"
@@ -115,6 +133,11 @@ def _run(
         CHECKPOINT_VARIABLE: str(checkpoint_file),
         "TMPDIR": str(folder),  # temporary files of the libraries vanish with the folder
         "PYTHONUNBUFFERED": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait slow down everybody on a busy machine
+        "TF_CPP_MIN_LOG_LEVEL": "2",  # TensorFlow's greetings would push an error out of the tail
+        "TF_ENABLE_ONEDNN_OPTS": "0",  # same sums in the same order: a seed gives one network
+        "KERAS_BACKEND": "tensorflow",
+        "CUDA_VISIBLE_DEVICES": "-1",
     }
     started = time.monotonic()
     child = subprocess.Popen(
@@ -132,9 +155,10 @@ def _run(
     reader = threading.Thread(target=_forward, args=(child.stdout, progress, tail), daemon=True)
     reader.start()
     stopped, used_mb = "", 0.0
+    watched = watch(child.pid)
     try:
         while child.poll() is None:
-            used_mb = max(used_mb, _resident_mb(child.pid))
+            used_mb = max(used_mb, watched.look())
             if used_mb > memory_mb:
                 stopped = "memory"
             elif time.monotonic() - started > wall_s:
@@ -144,8 +168,10 @@ def _run(
             time.sleep(POLL_S)
     finally:
         # Also after a normal end: workers that the library left behind share the child's session.
+        watched.settle()
         kill_tree(child.pid)
         child.wait()
+        watched.add_to(usage)
     reader.join(timeout=5)
     child.stdout.close()
 
@@ -207,29 +233,14 @@ def kill_tree(pid: int) -> None:
     psutil.wait_procs([process for process in set(victims) if process.pid != pid], timeout=5)
 
 
-def _resident_mb(pid: int) -> float:
-    import psutil
-
-    try:
-        root = psutil.Process(pid)
-        family = [root, *root.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return 0.0
-    total = 0
-    for process in family:
-        try:
-            total += process.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
-    return total / 1e6
-
-
 def _forward(stream: IO[str], progress: Callable[[str], None], tail: list[str]) -> None:
     """Pass on what the child reports; keep the rest for the case that it crashes."""
     for line in stream:
         text = re.sub(r"\s+$", "", line)
         if text.startswith(PROGRESS_PREFIX):
             progress(text.removeprefix(PROGRESS_PREFIX))
+        elif text.startswith(TRIAL_PREFIX):
+            progress(from_record(json.loads(text.removeprefix(TRIAL_PREFIX))))
         elif text:
             tail.append(text)
             del tail[:-TAIL_LINES]
@@ -260,14 +271,18 @@ def _child(folder: Path) -> int:
     import importlib
 
     def report(line: str) -> None:
-        sys.stdout.write(f"{PROGRESS_PREFIX}{line}\n")
+        if isinstance(line, TrialReport):
+            sys.stdout.write(f"{TRIAL_PREFIX}{json.dumps(as_record(line))}\n")
+        else:
+            sys.stdout.write(f"{PROGRESS_PREFIX}{line}\n")
         sys.stdout.flush()
 
     threading.Thread(target=_end_with_parent, args=(os.getppid(), folder), daemon=True).start()
     call = _load(folder / "call.pickle")
     module, _, name = call["target"].partition(":")
     try:
-        outcome = getattr(importlib.import_module(module), name)(progress=report, **call["kwargs"])
+        with naming_a_full_disk(folder):
+            outcome = getattr(importlib.import_module(module), name)(progress=report, **call["kwargs"])
     except SmartGridError as error:
         outcome = _Failure(type(error), str(error), dict(vars(error)))
     _save(outcome, folder / "result.pickle")

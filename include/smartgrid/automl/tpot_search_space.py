@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 MOST_POLYNOMIAL_INPUTS = 30
+FEWEST_TO_REDUCE = 6  # columns; below, there is nothing to project or to choose from
 
 
 def search_space(names: list[str], seed: int, threads: int) -> Any:
@@ -18,16 +19,17 @@ def search_space(names: list[str], seed: int, threads: int) -> Any:
     """
     from tpot.search_spaces.pipelines import ChoicePipeline, SequentialPipeline
 
-    scaler = _choice(_scalers())
-    linear = _choice(_linear_models(seed))
-    trees = _choice(_tree_models(seed, threads))
+    scaler = choice(scalers())
+    linear = choice(_linear_models(seed))
+    trees = choice(_tree_models(seed, threads))
     n_features, columns = len(names), tree_columns(names)
-    selector = _choice([*_selectors(), _passthrough()])
-    linear_pipelines = [
-        SequentialPipeline([scaler, selector, linear]),
-        SequentialPipeline([scaler, _pca(n_features, seed), linear]),
-        SequentialPipeline([_best_k(min(MOST_POLYNOMIAL_INPUTS, n_features)), _products(), scaler, linear]),
-    ]
+    selector = choice([*_selectors(), passthrough()])
+    linear_pipelines = [SequentialPipeline([scaler, selector, linear])]
+    if n_features >= FEWEST_TO_REDUCE:
+        linear_pipelines += [
+            SequentialPipeline([scaler, _pca(n_features, seed), linear]),
+            SequentialPipeline([_best_k(min(MOST_POLYNOMIAL_INPUTS, n_features)), _products(), scaler, linear]),
+        ]
     tree_pipelines = SequentialPipeline([_kept_columns(columns), selector, trees])
     # Two to one, because trees usually win here and a short search sees a few dozen trials.
     return ChoicePipeline([tree_pipelines, tree_pipelines, ChoicePipeline(linear_pipelines)])
@@ -50,29 +52,29 @@ def _kept_columns(columns: list[int]) -> Any:
     return EstimatorNode(ColumnTransformer, {"transformers": [("kept", "passthrough", columns)]})
 
 
-def _choice(nodes: list[Any]) -> Any:
+def choice(nodes: list[Any]) -> Any:
     from tpot.search_spaces.pipelines import ChoicePipeline
 
     return ChoicePipeline(nodes)
 
 
-def _node(estimator: type, space: dict[str, Any]) -> Any:
+def node(estimator: type, space: dict[str, Any]) -> Any:
     from ConfigSpace import ConfigurationSpace
     from tpot.search_spaces.nodes import EstimatorNode
 
     return EstimatorNode(estimator, ConfigurationSpace(space) if space else {})
 
 
-def _scalers() -> list[Any]:
+def scalers() -> list[Any]:
     from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
-    return [_node(scaler, {}) for scaler in (StandardScaler, RobustScaler, MinMaxScaler, MaxAbsScaler)]
+    return [node(scaler, {}) for scaler in (StandardScaler, RobustScaler, MinMaxScaler, MaxAbsScaler)]
 
 
-def _passthrough() -> Any:
+def passthrough() -> Any:
     from tpot.builtin_modules import Passthrough
 
-    return _node(Passthrough, {})
+    return node(Passthrough, {})
 
 
 def _selectors() -> list[Any]:
@@ -84,7 +86,7 @@ def _selectors() -> list[Any]:
     return [
         EstimatorNode(SelectPercentile, _space({"percentile": Integer("percentile", (20, 95))}), score),
         EstimatorNode(SelectFwe, _space({"alpha": Float("alpha", (1e-6, 0.05), log=True)}), score),
-        _node(VarianceThreshold, {"threshold": Float("threshold", (1e-6, 0.05), log=True)}),
+        node(VarianceThreshold, {"threshold": Float("threshold", (1e-6, 0.05), log=True)}),
     ]
 
 
@@ -116,14 +118,14 @@ def _pca(n_features: int, seed: int) -> Any:
     from ConfigSpace import Integer
     from sklearn.decomposition import PCA
 
-    return _node(PCA, {"n_components": Integer("n_components", (2, max(3, n_features // 2))), "random_state": seed})
+    return node(PCA, {"n_components": Integer("n_components", (2, max(3, n_features // 2))), "random_state": seed})
 
 
 def _products() -> Any:
     from ConfigSpace import Categorical
     from sklearn.preprocessing import PolynomialFeatures
 
-    return _node(
+    return node(
         PolynomialFeatures,
         {"degree": 2, "include_bias": False, "interaction_only": Categorical("interaction_only", [True, False])},
     )
@@ -135,8 +137,8 @@ def _linear_models(seed: int) -> list[Any]:
     from sklearn.svm import LinearSVR
 
     return [
-        _node(Ridge, {"alpha": Float("alpha", (1e-3, 1e3), log=True)}),
-        _node(
+        node(Ridge, {"alpha": Float("alpha", (1e-3, 1e3), log=True)}),
+        node(
             ElasticNet,
             {
                 "alpha": Float("alpha", (1e-6, 1e-2), log=True),
@@ -145,8 +147,8 @@ def _linear_models(seed: int) -> list[Any]:
                 "random_state": seed,
             },
         ),
-        _node(LassoLars, {"alpha": Float("alpha", (1e-6, 1e-3), log=True)}),
-        _node(
+        node(LassoLars, {"alpha": Float("alpha", (1e-6, 1e-3), log=True)}),
+        node(
             LinearSVR,
             {
                 "C": Float("C", (1e-3, 10.0), log=True),
@@ -178,7 +180,7 @@ def _tree_models(seed: int, threads: int) -> list[Any]:
         "random_state": seed,
     }
     # Listed twice below, for the same reason as above.
-    boosting = _node(
+    boosting = node(
         HistGradientBoostingRegressor,
         {
             "loss": Categorical("loss", ["squared_error", "absolute_error"]),
@@ -196,7 +198,7 @@ def _tree_models(seed: int, threads: int) -> list[Any]:
     return [
         boosting,
         boosting,
-        _node(
+        node(
             GradientBoostingRegressor,
             {
                 "loss": Categorical("loss", ["squared_error", "absolute_error", "huber"]),
@@ -208,9 +210,9 @@ def _tree_models(seed: int, threads: int) -> list[Any]:
                 "random_state": seed,
             },
         ),
-        _node(ExtraTreesRegressor, forest),
-        _node(RandomForestRegressor, {**forest, "max_samples": Float("max_samples", (0.2, 0.7))}),
-        _node(
+        node(ExtraTreesRegressor, forest),
+        node(RandomForestRegressor, {**forest, "max_samples": Float("max_samples", (0.2, 0.7))}),
+        node(
             DecisionTreeRegressor,
             {
                 "max_depth": Integer("max_depth", (5, 14)),

@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from smartgrid.automl.progress import Progress as Progress
 from smartgrid.errors import SmartGridError
 from smartgrid.features.frame import FeatureFrame
 from smartgrid.features.schema import FeatureSchema
 from smartgrid.settings import TRAINERS
 
-Progress = Callable[[str], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Hard limits of one trainer: wall-clock seconds, threads, memory, and the seed of everything random."""
+    """Hard limits of one trainer: wall-clock seconds, threads, memory, and the seed of everything random.
+
+    `search_rows` caps the rows that a search trains its trials on (None: the trainer's own cap); `patience` is how
+    many trials without improvement end a search (None: the trainer's own number).
+    """
 
     wall_s: float
     threads: int = 2
     memory_mb: int = 6000
     seed: int = 0
+    search_rows: int | None = None
+    patience: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSummary:
+    """What a search did: trials finished and failed, the best one in a line, its error (mean absolute error of load
+    divided by level on held-out rows; None: there was no search), and why it ended early, if it did."""
+
+    trials: int
+    best: str
+    score: float | None = None
+    failed: int = 0
+    stopped: str = ""
 
 
 class FittedModel(Protocol):
@@ -38,7 +54,10 @@ class FittedModel(Protocol):
 
 
 class Recipe(Protocol):
-    """What a search found: everything but the coefficients. Fitting it again is cheap, which a backtest needs."""
+    """What a search found: everything but the coefficients. Fitting it again is cheap, which a backtest needs.
+
+    It may carry its `summary` (SearchSummary); `summary_of` reads it.
+    """
 
     def fit(self, frame: FeatureFrame) -> FittedModel:
         """Fit on the rows of `frame`; rows without a known load are left out."""
@@ -76,6 +95,62 @@ class NotEnoughHistory(SmartGridError):
         )
 
 
+class BudgetTooSmall(SmartGridError):
+    """The budget does not even allow one trial: the trainer does not take part."""
+
+    exit_code = 2
+
+    def __init__(self, trainer: str, have_s: float, need_s: float) -> None:
+        self.trainer, self.have_s, self.need_s = trainer, have_s, need_s
+        super().__init__(
+            f"{trainer} needs at least {need_s:g} s and got {have_s:g} s. Give it a larger budget or leave it out."
+        )
+
+
+class TrainerUnavailable(SmartGridError):
+    """The library of a trainer cannot be imported or started."""
+
+    exit_code = 2
+
+    def __init__(self, trainer: str, reason: str) -> None:
+        self.trainer, self.reason = trainer, reason
+        super().__init__(f"{trainer} cannot run here: {reason}. Install requirements-ml.txt or leave it out.")
+
+
+class EveryTrialFailed(SmartGridError):
+    """A search tried models and none of them could be trained; `reasons` are those of the first few."""
+
+    def __init__(self, trainer: str, trials: int, reasons: list[str]) -> None:
+        self.trainer, self.trials, self.reasons = trainer, trials, reasons
+        super().__init__(f"All {trials} trials of {trainer} failed: {'; '.join(reasons) or 'no reason was given'}.")
+
+
+class ConstantLoad(SmartGridError):
+    """Load divided by its level never changes: there is nothing to learn."""
+
+    exit_code = 3
+
+    def __init__(self, trainer: str, rows: int) -> None:
+        self.trainer, self.rows = trainer, rows
+        super().__init__(
+            f"{trainer}: the load is the same in all {rows} rows. Check the meter and the column mapping; the naive "
+            "methods forecast it as it is."
+        )
+
+
+def summary_of(recipe: Recipe) -> SearchSummary:
+    """What the search behind a recipe did; one without a summary is described by its `description` or its type."""
+    summary = getattr(recipe, "summary", None)
+    if isinstance(summary, SearchSummary):
+        return summary
+    return SearchSummary(0, str(getattr(recipe, "description", type(recipe).__name__)))
+
+
+def library_of(trainer: Any) -> str:
+    """The distribution whose version decides what a trainer finds."""
+    return str(getattr(trainer, "library", trainer.name))
+
+
 def trainer(name: str) -> Trainer:
     """The trainer with this name.
 
@@ -90,4 +165,12 @@ def trainer(name: str) -> Trainer:
         from smartgrid.automl.tpot_trainer import TpotTrainer
 
         return TpotTrainer()
+    if name == "autokeras":
+        from smartgrid.automl.autokeras_trainer import AutoKerasTrainer
+
+        return AutoKerasTrainer()
+    if name == "h2o":
+        from smartgrid.automl.h2o_trainer import H2OTrainer
+
+        return H2OTrainer()
     raise UnknownTrainer(name, list(TRAINERS))

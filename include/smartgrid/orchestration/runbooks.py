@@ -110,9 +110,9 @@ def _starts_on(dag: Any) -> str:
 
 
 def _default(name: str, value: object) -> str:
-    if name in Training.model_fields:
-        return f"`SMARTGRID_TRAINING__{name.upper()}`"
-    return "empty" if value in (None, "") else str(value)
+    if value in (None, ""):
+        return "empty"
+    return f"`SMARTGRID_TRAINING__{name.upper()}`" if name in Training.model_fields else str(value)
 
 
 def _allowed(schema: dict[str, Any]) -> str:

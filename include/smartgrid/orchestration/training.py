@@ -6,15 +6,24 @@ from typing import Any
 
 from airflow.sdk import Param
 
+from smartgrid.automl.presets import PRESETS
 from smartgrid.settings import TRAINERS, get_settings
 
+DEFAULT_PRESET = "standard"
 MIN_BUDGET_S, MAX_BUDGET_S = 10, 3600
 
 
 def retrain_params() -> dict[str, Any]:
-    """The form; its defaults are the settings `SMARTGRID_TRAINING__*`."""
+    """The form; what is left empty is decided by the preset, else by the settings `SMARTGRID_TRAINING__*`."""
     training = get_settings().training
     return {
+        "preset": Param(
+            training.preset or DEFAULT_PRESET,
+            type="string",
+            enum=list(PRESETS),
+            title="Preset",
+            description_md="\n".join(f"- **{preset.name}**: {preset.meaning}" for preset in PRESETS.values()),
+        ),
         "trainers": Param(
             list(training.trainers),
             type="array",
@@ -25,15 +34,23 @@ def retrain_params() -> dict[str, Any]:
             title="Trainers",
         ),
         "budget_s": Param(
-            # The setting allows more than the form: an odd default must not make the DAG unreadable.
-            min(max(training.budget_s, MIN_BUDGET_S), MAX_BUDGET_S),
-            type="integer",
+            None,
+            type=["null", "integer"],
             minimum=MIN_BUDGET_S,
             maximum=MAX_BUDGET_S,
             title="Budget (s per trainer)",
+            description="Empty: the trainers share the seconds of the preset.",
         ),
-        "history_days": Param(training.history_days, type="integer", minimum=60, title="History (days)"),
-        "backtest_days": Param(training.backtest_days, type="integer", minimum=7, title="Backtest (days)"),
+        "history_days": Param(
+            None, type=["null", "integer"], minimum=60, title="History (days)", description="Empty: as the preset says."
+        ),
+        "backtest_days": Param(
+            None,
+            type=["null", "integer"],
+            minimum=7,
+            title="Test window (days)",
+            description="Empty: as the preset says.",
+        ),
         "temperature": Param(
             "auto", type="string", enum=["auto", "forecast", "actual", "none"], title="Temperature in the features"
         ),
@@ -42,7 +59,5 @@ def retrain_params() -> dict[str, Any]:
 
 def entries(snapshot: dict[str, Any], params: dict[str, Any]) -> list[dict[str, Any]]:
     """Arguments of `automl.train`, one for each trainer of the form."""
-    return [
-        {"run_id": snapshot["run_id"], "trainer": trainer, "budget_s": params["budget_s"]}
-        for trainer in params["trainers"]
-    ]
+    shared = {"preset": params["preset"], "budget_s": params["budget_s"], "trainers": params["trainers"]}
+    return [{"run_id": snapshot["run_id"], "trainer": trainer, **shared} for trainer in params["trainers"]]

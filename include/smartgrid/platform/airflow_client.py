@@ -76,6 +76,15 @@ class AirflowClient:
             if error.status != requests.codes.conflict:
                 raise
 
+    def ensure_pool(self, name: str, slots: int, description: str) -> None:
+        """Create a pool; one that is already there keeps the slots that somebody gave it."""
+        body = {"name": name, "slots": slots, "description": description}
+        try:
+            self._call("POST", "/api/v2/pools", json=body)
+        except AirflowRefused as error:
+            if error.status != requests.codes.conflict:
+                raise
+
     def log_tail(self, task: Json, lines: int = 30) -> str:
         """The last lines of the latest try of a task instance."""
         path = (

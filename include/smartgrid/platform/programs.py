@@ -12,6 +12,7 @@ from smartgrid.platform import health
 from smartgrid.platform.airflow_environment import airflow_environment
 from smartgrid.platform.identity import ID_VARIABLE, PROGRAM_VARIABLE, platform_id
 from smartgrid.platform.secrets import ensure_secrets
+from smartgrid.registry.tracking import database_url
 from smartgrid.settings import Settings
 
 AIRFLOW = "airflow"
@@ -90,7 +91,7 @@ def programs(settings: Settings) -> list[Program]:
                 # A URL with a password is not for the command line, where everyone on the machine can read it.
                 # Its job runner serves evaluations of language models with six idle workers of 180 MB each.
                 extra_environment={
-                    "MLFLOW_BACKEND_STORE_URI": mlflow_database_url(settings),
+                    "MLFLOW_BACKEND_STORE_URI": database_url(settings),
                     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
                 },
             )
@@ -121,12 +122,6 @@ def programs(settings: Settings) -> list[Program]:
             )
         )
     return selected
-
-
-def mlflow_database_url(settings: Settings) -> str:
-    if settings.mlflow_database_url is not None:
-        return settings.mlflow_database_url.get_secret_value()
-    return f"sqlite:///{settings.home / 'mlflow' / 'mlflow.db'}"
 
 
 def common_environment(settings: Settings) -> dict[str, str]:

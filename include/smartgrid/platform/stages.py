@@ -9,8 +9,8 @@ from typing import Any
 from smartgrid.platform import pipeline_state
 from smartgrid.settings import Settings
 
-# The budget of the training that `make run` starts: enough to beat both naive forecasts.
-SMOKE_BUDGET_S = 60
+# The training that `make run` starts: every trainer once, enough to beat both naive forecasts.
+FIRST_PRESET = "smoke"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def stages(settings: Settings) -> list[Stage]:
             "Train",
             "retrain_load_forecast",
             lambda: pipeline_state.served_model(settings) is not None or pipeline_state.candidate_waits(settings),
-            conf={"budget_s": SMOKE_BUDGET_S},
+            conf={"preset": FIRST_PRESET},
             explain=_why_no_candidate,
         ),
         Stage(

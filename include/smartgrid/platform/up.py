@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from smartgrid.platform import prepare
+from smartgrid.platform.airflow_client import AirflowClient
 from smartgrid.platform.display import ConsoleDisplay
 from smartgrid.platform.errors import NotHealthy, SupervisorFailed
 from smartgrid.platform.health import Health
@@ -13,7 +14,7 @@ from smartgrid.platform.ports import check_ports
 from smartgrid.platform.programs import Program, programs
 from smartgrid.platform.secrets import ensure_secrets
 from smartgrid.platform.supervisor import is_current, platform_lock, start, states, stop
-from smartgrid.settings import Settings
+from smartgrid.settings import TRAINING_POOL, Settings
 
 HEALTH_TIMEOUT_S = 240
 POLL_S = 1.0
@@ -40,6 +41,11 @@ def up(settings: Settings, display: ConsoleDisplay) -> None:
         start(settings)
         display.step(f"Processes: {', '.join(program.name for program in programs(settings))}")
         wait_until_healthy(settings, display)
+        airflow = AirflowClient(
+            f"http://127.0.0.1:{settings.airflow_port}", "admin", ensure_secrets(settings.home).password("admin")
+        )
+        # Tasks that name a pool which is not there are never started.
+        airflow.ensure_pool(TRAINING_POOL, 1, "one trainer at a time")
 
 
 def check_all(settings: Settings) -> dict[str, Health]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pickle
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from smartgrid.automl.child_process import run_limited
+from smartgrid.automl.progress import TrialReport
 from smartgrid.automl.scaled_pipeline import thinned
 from smartgrid.automl.tpot_trainer import TpotTrainer
 from smartgrid.automl.trainer import Budget, NotEnoughHistory
@@ -51,6 +53,12 @@ def test_search_returns_an_exportable_recipe_within_its_budget(frame: FeatureFra
     assert time.monotonic() - started < 36
     assert why_not_exportable(recipe.pipeline) is None
     assert any("trials, best error" in line for line in lines)
+    trials = [line for line in lines if isinstance(line, TrialReport)]
+    assert [trial.trial for trial in trials] == list(range(1, len(trials) + 1))
+    best = min(trial.score for trial in trials if trial.score is not None)
+    assert recipe.summary.score == pytest.approx(best, abs=1e-6)
+    assert recipe.summary.trials == len(trials)
+    assert all(before.left_s >= after.left_s for before, after in pairwise(trials))
 
     model = recipe.fit(frame)
     error = np.abs(model.predict(frame.X) - frame.y_kw) / frame.y_kw
@@ -78,7 +86,7 @@ def test_missing_features_still_give_a_forecast(frame: FeatureFrame) -> None:
     from sklearn.linear_model import Ridge
 
     from smartgrid.automl.scaled_pipeline import ScaledPipelineRecipe
-    from smartgrid.automl.tpot_trainer import with_imputer
+    from smartgrid.automl.tpot_search import with_imputer
 
     columns = [index for index, name in enumerate(frame.schema.names) if name != "level_kw"]
     model = ScaledPipelineRecipe(with_imputer(Ridge()), columns, max_rows=1000, seed=1).fit(frame)

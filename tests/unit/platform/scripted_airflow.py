@@ -22,6 +22,7 @@ class ScriptedAirflow:
         self.log = ["line one", "line two"]
         self.paused: set[str] = set()
         self.import_errors: list[Json] = []
+        self.pools: dict[str, int] = {}
         self.failing_answers = 0
         self.logins = 0
         self.valid_token = "token-0"
@@ -62,6 +63,11 @@ class ScriptedAirflow:
             return 401, {"detail": "expired"}
         parts = path.removeprefix("/api/v2/").split("?")[0].split("/")
         match parts:
+            case ["pools"]:
+                if body["name"] in self.pools:
+                    return 409, {"detail": "exists"}
+                self.pools[body["name"]] = body["slots"]
+                return 201, body
             case ["importErrors"]:
                 return 200, {"import_errors": self.import_errors}
             case ["dags", dag_id]:

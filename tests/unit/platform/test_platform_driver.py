@@ -207,3 +207,11 @@ def test_the_same_run_is_created_once_however_often_it_is_asked_for(airflow: Scr
     api.trigger(DAG, "make_run__1", {})
     api.trigger(DAG, "make_run__1", {})
     assert len(airflow.runs[DAG]) == 1
+
+
+def test_pool_is_made_once_and_keeps_the_slots_that_somebody_gave_it(airflow: ScriptedAirflow) -> None:
+    client(airflow).ensure_pool("heavy_training", 1, "one trainer at a time")
+    assert airflow.pools == {"heavy_training": 1}
+    airflow.pools["heavy_training"] = 3
+    client(airflow).ensure_pool("heavy_training", 1, "one trainer at a time")
+    assert airflow.pools == {"heavy_training": 3}

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Query, Request
 from fastapi.responses import FileResponse, JSONResponse
 
-from smartgrid.api.ui import answers, models
+from smartgrid.api.ui import answers, models, training
 from smartgrid.api.ui.assets import OWN_FILES, PAGE, PLOTLY, chart_library
-from smartgrid.api.ui.errors import UnknownZone
+from smartgrid.api.ui.errors import NoSuchRun, UnknownZone
 from smartgrid.api.ui.models import SYSTEM
 from smartgrid.api.ui.security_headers import add_security_headers
 from smartgrid.settings import get_settings
 
 Zone = Annotated[str, Query(min_length=1, max_length=128, description="a zone, or SYSTEM for the sum over zones")]
 Days = Annotated[int, Query(ge=1, le=60, description="days of measurements before data time")]
+# No dots or slashes: the name becomes a folder.
+RunId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,80}$", description="a training run")]
 # The file belongs to an installed version: a browser may keep it for a day.
 CACHED = {"Cache-Control": "private, max-age=86400"}
 
@@ -34,6 +36,7 @@ def build_app(current_user: Callable[..., Any]) -> FastAPI:
     )
     app.middleware("http")(add_security_headers)
     app.add_exception_handler(UnknownZone, _unknown_zone)
+    app.add_exception_handler(NoSuchRun, _no_such_run)
     app.include_router(api)
     app.include_router(page)
     return app
@@ -83,6 +86,29 @@ def validation() -> models.LastValidation:
 def serving() -> models.Serving:
     """The serving version by the ledger; methods and fallbacks of the newest forecast. Role: viewer."""
     return answers.serving(get_settings())
+
+
+@api.get("/training")
+def training_state() -> models.Training:
+    """The tournament that runs now, and what the newest judged one left. Role: viewer."""
+    return training.training(get_settings())
+
+
+@api.get("/training/{run_id}/picture", response_class=FileResponse)
+def picture(run_id: RunId) -> FileResponse:
+    """Forecast against measurements and the leaderboard as PNG. Role: viewer."""
+    return FileResponse(training.file_of(get_settings(), run_id, training.PICTURE), media_type="image/png")
+
+
+@api.get("/training/{run_id}/report", response_class=FileResponse)
+def report(run_id: RunId) -> FileResponse:
+    """The report as Markdown. Role: viewer."""
+    path = training.file_of(get_settings(), run_id, training.REPORT)
+    return FileResponse(path, media_type="text/markdown; charset=utf-8", filename=f"tournament-{run_id}.md")
+
+
+def _no_such_run(_request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"detail": str(error)}, status_code=404)
 
 
 def _unknown_zone(_request: Request, error: Exception) -> JSONResponse:

@@ -108,3 +108,38 @@ class Serving(BaseModel):
     fallback: bool = Field(False, description="whether any hour of it is not by the stable model")
     fallback_reasons: list[str] = []
     temperature: str | None = None
+
+
+class BestTrial(BaseModel):
+    elapsed_s: float = Field(description="seconds since the search said something first")
+    error_share: float = Field(description="best mean absolute error so far, share of the level of the zone")
+
+
+class Search(BaseModel):
+    """One trainer of a tournament."""
+
+    trainer: str
+    state: Literal["running", "done", "failed"]
+    trials: int
+    best_error_share: float | None = Field(description="mean absolute error of load divided by level; null: no trial")
+    left_s: float | None = Field(description="seconds left of the budget while it searches")
+    said: str = Field(description="the last line, or why it failed")
+    points: list[BestTrial] = Field(description="each improvement, oldest first")
+
+
+class RunningTournament(BaseModel):
+    run_id: str
+    said_at: datetime
+    searches: list[Search]
+
+
+class Training(BaseModel):
+    """Report, picture and searches of the newest judged tournament, and the one that runs now."""
+
+    run_id: str | None = None
+    has_picture: bool = False
+    has_report: bool = False
+    mlflow_run_id: str | None = None
+    mlflow_version: int | None = None
+    searches: list[Search] = []
+    running: RunningTournament | None = None

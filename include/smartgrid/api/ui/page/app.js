@@ -113,6 +113,42 @@ function showBoard(board) {
       : "");
 }
 
+function searchRows(searches) {
+  return searches.map((one) => {
+    const kind = { running: "warn", done: "good", failed: "bad" }[one.state];
+    const best = one.best_error_share === null ? "–" : `${number(100 * one.best_error_share, 2)} %`;
+    return el("tr", {}, el("td", {}, one.trainer, badge(one.state, kind)), cell(number(one.trials)), cell(best),
+      cell(one.left_s === null ? "–" : `${number(one.left_s)} s`), cell(one.said, { class: one.state === "failed" ? "failure" : "said" }));
+  });
+}
+const SEARCH_HEADS = ["trainer", "trials", "best error (of level)", "time left", "last word"];
+
+function showTraining(training) {
+  const { running } = training;
+  show("running", running
+    ? table(`Tournament ${running.run_id} is running; last word ${moment(running.said_at)} UTC`, SEARCH_HEADS, searchRows(running.searches))
+    : "");
+  const parts = [];
+  if (training.has_picture) {
+    parts.push(el("img", { src: `api/v1/training/${training.run_id}/picture`, class: "picture",
+      alt: "Forecast of the winner against measurements in the last week of the test window, and the leaderboard as bars" }));
+  }
+  if (training.searches.length && !running) {
+    parts.push(el("details", {}, el("summary", {}, "Searches of this run"), table("", SEARCH_HEADS, searchRows(training.searches))));
+  }
+  if (training.has_report) {
+    parts.push(el("p", { class: "note" }, el("a", { href: `api/v1/training/${training.run_id}/report`, download: "" }, "Report of this run (Markdown)"),
+      training.mlflow_version ? ` – registered as version ${training.mlflow_version}` : " – not registered"));
+  }
+  show("picture", ...parts);
+  // While trainers search, figures change by the second; nobody should have to press Refresh.
+  clearTimeout(showTraining.timer);
+  if (running) showTraining.timer = setTimeout(() => guarded(loadTraining), 5000);
+  else if (showTraining.wasRunning) guarded(loadBoard);
+  showTraining.wasRunning = Boolean(running);
+}
+const loadTraining = async () => showTraining(await get("training"));
+
 function showLoad() {
   const empty = !figures || (!figures.measured.length && !figures.issued.length);
   $("load-empty").hidden = !empty;
@@ -146,7 +182,7 @@ async function load() {
   options($("zone"), grid.zones, $("zone").value);
   options($("board-zone"), grid.zones, $("board-zone").value);
   await Promise.all([
-    loadForecasts(), loadBoard(),
+    loadForecasts(), loadBoard(), loadTraining(),
     get("serving").then(showServing), get("validation").then((found) => showValidation(found, grid.timezone)),
   ]);
 }
