@@ -1,11 +1,12 @@
 """How fast is the embedded model server, beside MLServer and `mlflow models serve` on the same machine?
 
-    python bench/serving.py [--seconds 5] [--no-peers]
+    python bench/serving.py [--seconds 3] [--clients 1,8,32] [--rows 1,64] [--no-peers]
 
-A two-layer dense model, one row a request, 1 and 32 clients; then an LSTM with and without batching; then new versions
-swapped in under load. The load comes from h2load (Debian: nghttp2-client), which has to be on the PATH; it shares the
-cores with the servers. The peers run one after the other in environments of their own, made for this run with uv and
-removed after it.
+A two-layer dense model and the model of this platform by gRPC and REST; then two workers, an LSTM with and without
+batching, and new versions swapped in under load. The load comes from h2load (Debian: nghttp2-client), which has to be
+on the PATH and shares the cores with the servers; a server that answers constants shows what h2load itself can do. The
+peers run one after the other in environments of their own, made for this run with uv and removed after it. Tables and
+ratios are printed; plots go to docs/images, every figure to bench/results/serving.json.
 """
 
 from __future__ import annotations
@@ -13,11 +14,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -26,81 +25,54 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from loadtest import Result, grpc_body, load, need_h2load
+from serving_report import Figures, plots
 
 ROOT = Path(__file__).parents[1]
 PEERS = Path(__file__).with_name("peers")
 TENSORFLOW = "tensorflow-cpu==2.21.0"
 MLSERVER = ["mlserver==1.7.1", TENSORFLOW, "setuptools<81"]
 MLFLOW = ["mlflow==3.17.0", TENSORFLOW, "setuptools<81"]
-SHAPES = {"dense": (1, 32), "lstm": (1, 48, 8)}
 START_S = 180
-GRPC_HEADERS = ("content-type: application/grpc", "te: trailers")
 
 
-@dataclass(frozen=True)
-class Result:
-    """One load run. Times in milliseconds; `at_s` and `took_ms` are those of the single requests."""
+@dataclass
+class Model:
+    """A SavedModel and requests to it, by their number of rows."""
 
-    rate: float
-    p50_ms: float
-    p99_ms: float
-    failed: int
-    at_s: np.ndarray
-    took_ms: np.ndarray
+    name: str
+    folder: Path
+    shape: tuple[int, ...]
+    dtype: str
+    json: dict[int, Path] = field(default_factory=dict)
+    grpc: dict[int, Path] = field(default_factory=dict)
 
-
-def load(url: str, body: Path, clients: int, seconds: float, *headers: str) -> Result:
-    """Requests without pause from `clients` connections; HTTP/2 when `headers` say that it is gRPC."""
-    with tempfile.TemporaryDirectory(prefix="bench-h2load-") as folder:
-        log = Path(folder) / "log"
-        protocol = [] if headers else ["--h1"]
-        command = [
-            "h2load",
-            *protocol,
-            f"-c{clients}",
-            "-t1",
-            "-D",
-            f"{seconds:g}",
-            "--warm-up-time=1",
-            "-d",
-            str(body),
-        ]
-        for header in headers or ("content-type: application/json",):
-            command += ["-H", header]
-        done = subprocess.run([*command, f"--log-file={log}", url], check=True, capture_output=True, text=True)
-        rows = np.loadtxt(log, dtype=np.int64, ndmin=2)
-    at_us, status, took_us = rows[:, 0], rows[:, 1], rows[:, 2]
-    found = re.search(r"finished in ([\d.]+)s, ([\d.]+) req/s", done.stdout)
-    assert found, done.stdout
-    p50, p99 = np.percentile(took_us[status == 200], [50, 99]) / 1000
-    # h2load cuts off what is under way when its time is over, and notes it as status -1.
-    cut_off = (status == -1) & (at_us + took_us > at_us.max() - 100_000)
-    failed = int(((status != 200) & ~cut_off).sum())
-    return Result(float(found[2]), p50, p99, failed, at_us / 1e6, took_us / 1000)
+    def write_requests(self, rows: list[int]) -> None:
+        for count in rows:
+            values = np.full((count, *self.shape), 0.5, self.dtype)
+            self.json[count] = self.folder.with_name(f"{self.name}-{count}.json")
+            self.json[count].write_text(json.dumps({"instances": values.tolist()}))
+            self.grpc[count] = grpc_body(
+                self.folder.with_name(f"{self.name}-{count}.bin"), predict_message(self.name, values)
+            )
 
 
-def grpc_file(path: Path, message: bytes) -> Path:
-    """A gRPC request body: one message with its length before it."""
-    path.write_bytes(b"\0" + struct.pack(">I", len(message)) + message)
-    return path
-
-
-def predict_message(model: str) -> bytes:
-    """A PredictRequest with one row."""
+def predict_message(model: str, values: np.ndarray) -> bytes:
+    """A PredictRequest."""
     from smartgrid.serving.messages import messages
 
-    api = messages()
-    request = api.PredictRequest()
+    request = messages().PredictRequest()
     request.model_spec.name = model
     tensor = request.inputs.add(key="features").value
-    tensor.dtype = 1
-    for size in SHAPES[model]:
+    tensor.dtype = {"float32": 1, "float64": 2}[str(values.dtype)]
+    for size in values.shape:
         tensor.tensor_shape.dim.add(size=size)
-    tensor.tensor_content = np.full(SHAPES[model], 0.5, np.float32).tobytes()
+    tensor.tensor_content = values.tobytes()
     return bytes(request.SerializeToString())
 
 
@@ -122,7 +94,7 @@ def process(ready_url: str, body: bytes | None, log: Path, command: list[str], *
         while not _answers(ready_url, body):
             if child.poll() is not None or time.perf_counter() - began > START_S:
                 raise SystemExit(f"{' '.join(command)}\n{log.read_text(errors='replace')[-3000:]}")
-            time.sleep(0.05)
+            time.sleep(0.02)
         yield time.perf_counter() - began
     finally:
         os.killpg(child.pid, signal.SIGTERM)
@@ -145,92 +117,112 @@ def _answers(url: str, body: bytes | None) -> bool:
 class Bench:
     """Where everything lies, and the measurements."""
 
-    def __init__(self, folder: Path, seconds: float) -> None:
-        self.folder, self.seconds = folder, seconds
-        self.json: dict[str, Path] = {}
-        self.grpc: dict[str, Path] = {}
-        for model, shape in SHAPES.items():
-            self.json[model] = folder / f"{model}.json"
-            self.json[model].write_text(json.dumps({"instances": np.full(shape, 0.5).tolist()}))
-            self.grpc[model] = grpc_file(folder / f"{model}.bin", predict_message(model))
-        script = str(PEERS / "serving_models.py")
-        subprocess.run([sys.executable, script, str(folder)], check=True, capture_output=True)
+    def __init__(self, folder: Path, seconds: float, clients: list[int], rows: list[int]) -> None:
+        self.folder, self.seconds, self.clients, self.rows = folder, seconds, clients, rows
+        self.figures = Figures()
+        _script("serving_models.py", folder)
+        columns = int(_script("serving_platform.py", folder / "platform").split()[-1])
+        self.dense = Model("dense", folder / "dense", (32,), "float32")
+        self.platform = Model("platform", folder / "platform", (columns,), "float64")
+        self.lstm = Model("lstm", folder / "lstm", (48, 8), "float32")
+        for model in (self.dense, self.platform, self.lstm):
+            model.write_requests(rows if model is not self.lstm else [1])
 
     @contextmanager
-    def ours(self, model: str, *flags: str) -> Iterator[tuple[str, str]]:
+    def ours(self, model: Model, *flags: str) -> Iterator[tuple[str, str]]:
         """The embedded server; gives the URLs of Predict by gRPC and REST."""
-        base = self.folder / "base" / model
+        base = self.folder / "base" / model.name
         shutil.rmtree(base, ignore_errors=True)
-        shutil.copytree(self.folder / model, base / "1")
+        shutil.copytree(model.folder, base / "1")
         grpc_port, rest_port = free_port(), free_port()
-        rest = f"http://127.0.0.1:{rest_port}/v1/models/{model}"
+        rest = f"http://127.0.0.1:{rest_port}/v1/models/{model.name}"
         command = [
             sys.executable, "-m", "tf_serving.embedded", f"--port={grpc_port}", f"--rest_api_port={rest_port}",
-            f"--model_name={model}", f"--model_base_path={base}", *flags,
+            f"--model_name={model.name}", f"--model_base_path={base}", *flags,
         ]  # fmt: skip
         with process(rest, None, self.folder / "ours.log", command) as seconds:
-            print(f"  embedded, {model} {' '.join(Path(flag).name for flag in flags)}: started in {seconds:.2f} s")
+            print(f"  embedded, {model.name} {' '.join(Path(flag).name for flag in flags)}: started in {seconds:.2f} s")
+            self.figures.starts_s.append(seconds)
             yield f"http://127.0.0.1:{grpc_port}/tensorflow.serving.PredictionService/Predict", f"{rest}:predict"
 
-    def run(self, name: str, url: str, body: Path, clients: int, *headers: str) -> Result:
+    def run(self, server: str, face: str, model: Model, rows: int, clients: int, url: str, body: Path) -> Result:
         """Best of two runs: other work on the machine can only slow one down."""
-        runs = [load(url, body, clients, self.seconds, *headers) for _ in range(2)]
+        runs = [load(url, body, clients, self.seconds, grpc=face == "gRPC") for _ in range(2)]
         best = max(runs, key=lambda result: result.rate)
+        failed = sum(result.failed for result in runs)
+        self.figures.add(server, face, model.name, rows, clients, best, failed)
         print(
-            f"  {name:<28} c={clients:<3}{best.rate:>9,.0f} req/s   p50 {best.p50_ms:>8.2f} ms   "
-            f"p99 {best.p99_ms:>8.2f} ms   failed {sum(result.failed for result in runs)}",
+            f"  {server + ' ' + face:<22}{model.name:<9} {rows:>2} rows c={clients:<3}{best.rate:>9,.0f} req/s   "
+            f"p50 {best.p50_ms:>8.2f} ms   p99 {best.p99_ms:>8.2f} ms   failed {failed}",
             flush=True,
         )
         return best
 
-    def dense(self) -> dict[str, Result]:
-        print("dense model, one row a request")
-        found = {}
-        with self.ours("dense") as (grpc_url, rest_url):
-            for clients in (1, 32):
-                found[f"gRPC {clients}"] = self.run(
-                    "embedded gRPC", grpc_url, self.grpc["dense"], clients, *GRPC_HEADERS
-                )
-                found[f"REST {clients}"] = self.run("embedded REST", rest_url, self.json["dense"], clients)
-        return found
+    def ceiling(self) -> None:
+        """The load generator against a server that answers constants."""
+        print("load generator against constant answers")
+        port = free_port()
+        command = [sys.executable, str(PEERS / "serving_constant.py"), str(port)]
+        with process(f"http://127.0.0.1:{port}/", b"{}", self.folder / "constant.log", command):
+            for face, path, bodies in (("gRPC", "grpc", self.dense.grpc), ("REST", "rest", self.dense.json)):
+                self.run("constant", face, self.dense, 1, 32, f"http://127.0.0.1:{port}/{path}", bodies[1])
 
-    def lstm(self) -> None:
+    def bare(self) -> None:
+        """One run of each model without a server."""
+        print("one run of the model without a server, one row")
+        for model in (self.dense, self.platform, self.lstm):
+            for kind in ("session", "eager"):
+                shape = ",".join(map(str, (1, *model.shape)))
+                found = json.loads(_script("serving_bare.py", model.folder, kind, shape, model.dtype).splitlines()[-1])
+                self.figures.bare[f"{model.name} {kind}"] = found
+                print(f"  {model.name:<9} {kind:<8} p50 {found['p50_us']:>7.1f} us   p99 {found['p99_us']:>7.1f} us")
+
+    def embedded(self) -> None:
+        print("embedded server")
+        for model in (self.dense, self.platform):
+            with self.ours(model) as (grpc_url, rest_url):
+                for rows in self.rows:
+                    for clients in self.clients:
+                        self.run("embedded", "gRPC", model, rows, clients, grpc_url, model.grpc[rows])
+                        self.run("embedded", "REST", model, rows, clients, rest_url, model.json[rows])
+
+    def workers(self) -> None:
+        """One process against two, one after the other in the same minute, because the machine changes."""
+        print("one worker and two, dense model")
+        for number in (1, 2):
+            with self.ours(self.dense, f"--workers={number}") as (grpc_url, rest_url):
+                self.run(f"workers={number}", "gRPC", self.dense, 1, 32, grpc_url, self.dense.grpc[1])
+                self.run(f"workers={number}", "REST", self.dense, 1, 32, rest_url, self.dense.json[1])
+
+    def batching(self) -> None:
         print("LSTM, one row a request")
         parameters = self.folder / "batching.config"
         parameters.write_text("max_batch_size { value: 64 } num_batch_threads { value: 1 }")
-        found = {}
-        for name, flags in (
-            ("unbatched", []),
-            ("batched", ["--enable_batching", f"--batching_parameters_file={parameters}"]),
-        ):
-            with self.ours("lstm", *flags) as (grpc_url, rest_url):
+        on = ["--enable_batching", f"--batching_parameters_file={parameters}"]
+        for name, flags in (("unbatched", []), ("batched", on)):
+            with self.ours(self.lstm, *flags) as (grpc_url, rest_url):
                 for clients in (1, 32):
-                    found[name, "gRPC", clients] = self.run(
-                        f"{name} gRPC", grpc_url, self.grpc["lstm"], clients, *GRPC_HEADERS
-                    )
-                    found[name, "REST", clients] = self.run(f"{name} REST", rest_url, self.json["lstm"], clients)
-        for face in ("gRPC", "REST"):
-            ratio = found["batched", face, 32].rate / found["unbatched", face, 32].rate
-            print(f"  {face}: batched / unbatched = {ratio:.2f} at 32 clients")
+                    self.run(name, "gRPC", self.lstm, 1, clients, grpc_url, self.lstm.grpc[1])
+                    self.run(name, "REST", self.lstm, 1, clients, rest_url, self.lstm.json[1])
 
     def swap(self) -> None:
         """Three new versions under load, one every few seconds."""
         print("hot swap under load, dense model, REST, 8 clients")
-        with self.ours("dense") as (_, url):
+        with self.ours(self.dense) as (_, url):
             base = self.folder / "base" / "dense"
             log = self.folder / "swap.json"
             script = (
-                "import sys, json; sys.path.insert(0, sys.argv[1]); from pathlib import Path; import serving;"
-                "r = serving.load(sys.argv[2], Path(sys.argv[3]), 8, 16);"
+                "import sys, json; sys.path.insert(0, sys.argv[1]); from pathlib import Path; import loadtest;"
+                "r = loadtest.load(sys.argv[2], Path(sys.argv[3]), 8, 16, grpc=False);"
                 "json.dump([r.failed, r.at_s.tolist(), r.took_ms.tolist()], open(sys.argv[4], 'w'))"
             )
             child = subprocess.Popen(
-                [sys.executable, "-c", script, str(Path(__file__).parent), url, str(self.json["dense"]), str(log)]
+                [sys.executable, "-c", script, str(Path(__file__).parent), url, str(self.dense.json[1]), str(log)]
             )
             time.sleep(7)
             began = time.time()
             for version in (2, 3, 4):
-                shutil.copytree(self.folder / "dense", base / f".{version}")
+                shutil.copytree(self.dense.folder, base / f".{version}")
                 (base / f".{version}").rename(base / str(version))
                 time.sleep(2.5)
             ended = time.time()
@@ -239,6 +231,9 @@ class Bench:
         at, took = np.array(at_s), np.array(took_ms)
         during = (at >= began) & (at <= ended)
         before_p99, during_p99 = np.percentile(took[at < began], 99), np.percentile(took[during], 99)
+        self.figures.swap = {
+            "requests": len(took), "failed": failed, "p99_before_ms": before_p99, "p99_during_ms": during_p99,
+        }  # fmt: skip
         print(
             f"  {len(took):,} requests, {failed} failed; p99 before {before_p99:.2f} ms, during {during_p99:.2f} ms, "
             f"ratio {during_p99 / before_p99:.2f}"
@@ -249,77 +244,103 @@ class Bench:
     def environment(self, name: str, packages: list[str]) -> Path:
         """Python of a fresh environment with `packages`."""
         folder = self.folder / name
-        if shutil.which("uv"):
-            subprocess.run(["uv", "venv", "-q", "-p", sys.executable, str(folder)], check=True)
-            subprocess.run(["uv", "pip", "install", "-qq", "-p", str(folder / "bin" / "python"), *packages], check=True)
-        else:
-            subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-            subprocess.run([str(folder / "bin" / "python"), "-m", "pip", "install", "-qq", *packages], check=True)
+        uv = shutil.which("uv") or ROOT / ".venv-boot" / "bin" / "uv"
+        subprocess.run([uv, "venv", "-q", "-p", sys.executable, str(folder)], check=True)
+        subprocess.run([uv, "pip", "install", "-qq", "-p", str(folder / "bin" / "python"), *packages], check=True)
         return folder / "bin" / "python"
 
-    def mlserver(self, python: Path) -> dict[str, Result]:
-        settings, http_port, grpc_port = self.folder / "settings", free_port(), free_port()
-        script = [str(python), str(PEERS / "serving_mlserver.py"), str(self.folder / "dense"), str(settings)]
-        subprocess.run([*script, str(http_port), str(grpc_port)], check=True, capture_output=True)
-        tensor = {"name": "features", "shape": [1, 32], "datatype": "FP32", "data": [0.5] * 32}
-        body = self.folder / "mlserver.json"
-        body.write_text(json.dumps({"inputs": [tensor]}))
-        message = grpc_file(self.folder / "mlserver.bin", (settings / "request.bin").read_bytes())
-        url = f"http://127.0.0.1:{http_port}/v2/models/dense/infer"
+    def mlserver(self, python: Path, model: Model) -> None:
+        settings, http_port, grpc_port = self.folder / f"settings-{model.name}", free_port(), free_port()
+        (columns,), datatype = model.shape, {"float32": "FP32", "float64": "FP64"}[model.dtype]
+        _script("serving_mlserver.py", model.folder, settings, http_port, grpc_port, columns, datatype, python=python)
         command = [str(python.with_name("mlserver")), "start", str(settings)]
-        with process(url, body.read_bytes(), self.folder / "mlserver.log", command, PYTHONPATH=str(PEERS)) as seconds:
-            print(f"  MLServer: started in {seconds:.2f} s")
-            grpc_url = f"http://127.0.0.1:{grpc_port}/inference.GRPCInferenceService/ModelInfer"
-            found = {}
-            for clients in (1, 32):
-                found[f"gRPC {clients}"] = self.run("MLServer gRPC", grpc_url, message, clients, *GRPC_HEADERS)
-                found[f"REST {clients}"] = self.run("MLServer REST", url, body, clients)
-        return found
+        url = f"http://127.0.0.1:{http_port}/v2/models/model/infer"
+        grpc_url = f"http://127.0.0.1:{grpc_port}/inference.GRPCInferenceService/ModelInfer"
+        bodies = {}
+        for rows in self.rows:
+            tensor = {
+                "name": "features",
+                "shape": [rows, columns],
+                "datatype": datatype,
+                "data": [0.5] * rows * columns,
+            }
+            bodies[rows] = self.folder / f"mlserver-{rows}.json"
+            bodies[rows].write_text(json.dumps({"inputs": [tensor]}))
+        ready = bodies[self.rows[0]].read_bytes()
+        with process(url, ready, self.folder / "mlserver.log", command, PYTHONPATH=str(PEERS)) as seconds:
+            print(f"  MLServer, {model.name}: started in {seconds:.2f} s")
+            for rows in self.rows:
+                message = grpc_body(self.folder / f"mlserver-{rows}.bin", (settings / f"{rows}.bin").read_bytes())
+                for clients in self.clients:
+                    self.run("MLServer", "gRPC", model, rows, clients, grpc_url, message)
+                    self.run("MLServer", "REST", model, rows, clients, url, bodies[rows])
 
-    def mlflow(self, python: Path) -> dict[str, Result]:
-        model, port = self.folder / "mlflow-model", free_port()
-        subprocess.run([str(python), str(PEERS / "serving_mlflow.py"), str(model)], check=True, capture_output=True)
-        body = self.folder / "mlflow.json"
-        body.write_text(json.dumps({"inputs": [[0.5] * 32]}))
+    def mlflow(self, python: Path, model: Model) -> None:
+        target, port = self.folder / f"mlflow-{model.name}", free_port()
+        _script("serving_mlflow.py", model.folder, target, model.shape[0], model.dtype, python=python)
         url = f"http://127.0.0.1:{port}/invocations"
         command = [
-            str(python.with_name("mlflow")), "models", "serve", "-m", str(model), "-p", str(port),
+            str(python.with_name("mlflow")), "models", "serve", "-m", str(target), "-p", str(port),
             "--env-manager", "local",
         ]  # fmt: skip
         path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
-        with process(url, body.read_bytes(), self.folder / "mlflow.log", command, PATH=path, PYTHONPATH="") as seconds:
-            print(f"  mlflow models serve: started in {seconds:.2f} s")
-            return {f"REST {clients}": self.run("mlflow REST", url, body, clients) for clients in (1, 32)}
+        bodies = {}
+        for rows in self.rows:
+            bodies[rows] = self.folder / f"mlflow-{rows}.json"
+            bodies[rows].write_text(json.dumps({"inputs": np.full((rows, *model.shape), 0.5).tolist()}))
+        ready = bodies[self.rows[0]].read_bytes()
+        with process(url, ready, self.folder / "mlflow.log", command, PATH=path, PYTHONPATH="") as seconds:
+            print(f"  mlflow models serve, {model.name}: started in {seconds:.2f} s")
+            for rows in self.rows:
+                for clients in self.clients:
+                    self.run("mlflow", "REST", model, rows, clients, url, bodies[rows])
 
 
-def ratios(ours: dict[str, Result], peer: str, theirs: dict[str, Result]) -> None:
-    """Throughput of ours over the peer's at 32 clients, face by face where both have it."""
-    for face in ("gRPC", "REST"):
-        other = theirs.get(f"{face} 32") or theirs["REST 32"]
-        print(f"  embedded {face} / {peer}: {ours[f'{face} 32'].rate / other.rate:.1f} times the requests a second")
+def _script(name: str, *arguments: Any, python: Path | str = sys.executable) -> str:
+    """What a script of the peers' folder prints."""
+    done = subprocess.run(
+        [str(python), str(PEERS / name), *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"{name} failed:\n{done.stderr[-3000:]}")
+    return done.stdout
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=5, help="of one load run")
+    parser.add_argument("--seconds", type=float, default=3, help="of one load run, of which each line has two")
+    parser.add_argument("--clients", default="1,8,32", help="connections at once")
+    parser.add_argument("--rows", default="1,64", help="rows a request")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--mlserver-python", type=Path, help="an environment that has MLServer and TensorFlow already")
     parser.add_argument("--mlflow-python", type=Path, help="an environment that has MLflow and TensorFlow already")
+    parser.add_argument("--no-plots", action="store_true", help="leave docs/images and bench/results as they are")
     arguments = parser.parse_args()
-    if not shutil.which("h2load"):
-        raise SystemExit("h2load is not on the PATH; on Debian: apt install nghttp2-client")
+    need_h2load()
+    clients = [int(text) for text in arguments.clients.split(",")]
+    rows = [int(text) for text in arguments.rows.split(",")]
     with tempfile.TemporaryDirectory(prefix="bench-serving-") as name:
-        bench = Bench(Path(name), arguments.seconds)
+        bench = Bench(Path(name), arguments.seconds, clients, rows)
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start\n")
-        ours = bench.dense()
+        bench.ceiling()
+        bench.bare()
+        bench.embedded()
         if not arguments.no_peers:
-            for peer, packages, python, measure in (
-                ("MLServer", MLSERVER, arguments.mlserver_python, bench.mlserver),
-                ("mlflow", MLFLOW, arguments.mlflow_python, bench.mlflow),
-            ):
-                ratios(ours, peer, measure(python or bench.environment(peer.lower(), packages)))
-        bench.lstm()
+            python = arguments.mlserver_python or bench.environment("mlserver", MLSERVER)
+            for model in (bench.dense, bench.platform):
+                bench.mlserver(python, model)
+            python = arguments.mlflow_python or bench.environment("mlflow", MLFLOW)
+            for model in (bench.dense, bench.platform):
+                bench.mlflow(python, model)
+        bench.workers()
+        bench.batching()
         bench.swap()
+        print()
+        print("\n".join(bench.figures.ratios()))
+        if not arguments.no_plots:
+            bench.figures.save(Path(__file__).with_name("results") / "serving.json")
+            for path in plots(bench.figures, ROOT / "docs" / "images"):
+                print(f"wrote {path.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

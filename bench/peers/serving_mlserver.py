@@ -1,7 +1,8 @@
-"""The dense model in MLServer. Run by `serving.py` in an environment of its own.
+"""A SavedModel in MLServer. Run by `serving.py` in an environment of its own.
 
-`python serving_mlserver.py SAVED_MODEL FOLDER HTTP_PORT GRPC_PORT` writes the settings that `mlserver start FOLDER`
-reads and FOLDER/request.bin, the body of one gRPC request; MLServer imports `Dense` from this file.
+`python serving_mlserver.py SAVED_MODEL FOLDER HTTP_PORT GRPC_PORT COLUMNS FP32|FP64` writes the settings that
+`mlserver start FOLDER` reads and FOLDER/<rows>.bin, the bodies of gRPC requests of 1 and 64 rows; MLServer imports
+`Model` from this file.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from mlserver.codecs import NumpyCodec
 from mlserver.types import InferenceRequest, InferenceResponse
 
 
-class Dense(MLModel):
+class Model(MLModel):
     """A SavedModel called as most people call one."""
 
     async def load(self) -> bool:
@@ -40,19 +41,22 @@ def write_settings(saved_model: str, folder: Path, http_port: int, grpc_port: in
     settings: dict[str, Any] = {"host": "127.0.0.1", "http_port": http_port, "grpc_port": grpc_port, "debug": False}
     settings |= {"parallel_workers": 0, "metrics_endpoint": None, "use_structured_logging": False}
     (folder / "settings.json").write_text(json.dumps(settings))
-    model = {"name": "dense", "implementation": "serving_mlserver.Dense", "parameters": {"uri": saved_model}}
+    model = {"name": "model", "implementation": "serving_mlserver.Model", "parameters": {"uri": saved_model}}
     (folder / "model-settings.json").write_text(json.dumps(model))
 
 
-def grpc_request() -> bytes:
+def grpc_request(rows: int, columns: int, datatype: str) -> bytes:
     from mlserver.grpc import dataplane_pb2
 
-    request = dataplane_pb2.ModelInferRequest(model_name="dense")
-    tensor = request.inputs.add(name="features", datatype="FP32", shape=[1, 32])
-    tensor.contents.fp32_contents.extend([0.5] * 32)
+    request = dataplane_pb2.ModelInferRequest(model_name="model")
+    tensor = request.inputs.add(name="features", datatype=datatype, shape=[rows, columns])
+    values = tensor.contents.fp32_contents if datatype == "FP32" else tensor.contents.fp64_contents
+    values.extend([0.5] * (rows * columns))
     return bytes(request.SerializeToString())
 
 
 if __name__ == "__main__":
-    write_settings(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
-    (Path(sys.argv[2]) / "request.bin").write_bytes(grpc_request())
+    target = Path(sys.argv[2])
+    write_settings(sys.argv[1], target, int(sys.argv[3]), int(sys.argv[4]))
+    for size in (1, 64):
+        (target / f"{size}.bin").write_bytes(grpc_request(size, int(sys.argv[5]), sys.argv[6]))

@@ -1,0 +1,133 @@
+"""Ratios and plots of `serving.py`'s figures."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from loadtest import Result
+
+COLORS = {"embedded": "#1f6fb4", "MLServer": "#d1842b", "mlflow": "#8a8a8a"}
+MOST = 32  # clients
+
+
+@dataclass
+class Figures:
+    """Everything that one run measured."""
+
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    bare: dict[str, dict[str, float]] = field(default_factory=dict)
+    starts_s: list[float] = field(default_factory=list)
+    swap: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, server: str, face: str, model: str, rows: int, clients: int, best: Result, failed: int) -> None:
+        line = {"server": server, "face": face, "model": model, "rows": rows, "clients": clients}
+        self.lines.append({**line, **best.as_json(), "failed": failed})
+
+    def find(self, server: str, face: str, model: str, rows: int, clients: int) -> dict[str, Any] | None:
+        wanted = {"server": server, "face": face, "model": model, "rows": rows, "clients": clients}
+        return next((line for line in self.lines if wanted.items() <= line.items()), None)
+
+    def save(self, path: Path) -> None:
+        path.parent.mkdir(exist_ok=True)
+        machine = {"cores": os.cpu_count(), "python": platform.python_version(), "load": os.getloadavg()[0]}
+        content = {"machine": machine, "lines": self.lines, "bare": self.bare, "swap": self.swap}
+        path.write_text(json.dumps({**content, "starts_s": self.starts_s}, indent=1) + "\n")
+
+    def ratios(self) -> Iterator[str]:
+        """Each claim as one line of text."""
+        for model in ("dense", "platform"):
+            for rows in sorted({line["rows"] for line in self.lines}):
+                yield from self._against_peers(model, rows)
+            yield from self._overhead(model)
+        for face in ("gRPC", "REST"):
+            own = self.find("embedded", face, "dense", 1, MOST)
+            ceiling = self.find("constant", face, "dense", 1, MOST)
+            if own and ceiling:
+                ratio = ceiling["rate"] / own["rate"]
+                yield f"load generator / embedded {face}: {ratio:.1f} times the requests a second"
+            one, two = (self.find(f"workers={number}", face, "dense", 1, MOST) for number in (1, 2))
+            if one and two:
+                yield f"two workers / one, {face}: {two['rate'] / one['rate']:.2f} times"
+            if own:
+                yield (
+                    f"embedded {face}, {MOST} clients: p99 {own['p99_ms']:.1f} ms; "
+                    f"twice the p50 and 5 ms: {2 * own['p50_ms'] + 5:.1f} ms"
+                )
+            off, on = (self.find(name, face, "lstm", 1, MOST) for name in ("unbatched", "batched"))
+            if off and on:
+                yield (
+                    f"LSTM {face}, batched / unbatched: {on['rate'] / off['rate']:.2f} times, "
+                    f"p99 {on['p99_ms']:.1f} ms against {off['p99_ms']:.1f} ms"
+                )
+        yield f"start to the first answer: {min(self.starts_s):.2f} to {max(self.starts_s):.2f} s"
+        if self.swap:
+            yield (
+                f"hot swap: {self.swap['failed']} of {self.swap['requests']:,} requests failed, p99 "
+                f"{self.swap['p99_during_ms'] / self.swap['p99_before_ms']:.2f} times that before"
+            )
+
+    def _against_peers(self, model: str, rows: int) -> Iterator[str]:
+        for peer in ("MLServer", "mlflow"):
+            for face in ("gRPC", "REST"):
+                own = self.find("embedded", face, model, rows, MOST)
+                # MLflow has no gRPC face.
+                other = self.find(peer, face, model, rows, MOST) or self.find(peer, "REST", model, rows, MOST)
+                if own and other:
+                    yield (
+                        f"{model}, {rows} rows, {MOST} clients: embedded {face} / {peer} {other['face']}: "
+                        f"{own['rate'] / other['rate']:.1f} times the requests a second"
+                    )
+
+    def _overhead(self, model: str) -> Iterator[str]:
+        bare = self.bare.get(f"{model} session")
+        for face in ("gRPC", "REST"):
+            own = self.find("embedded", face, model, 1, 1)
+            if own and bare:
+                over_ms = own["p50_ms"] - bare["p50_us"] / 1000
+                yield f"{model}, one client, {face}: {over_ms:.2f} ms above the bare run (medians)"
+
+
+def plots(figures: Figures, folder: Path) -> list[Path]:
+    """Throughput and latency against the number of clients; returns the files."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    return [
+        _plot(figures, folder / "bench-serving-throughput.png", "rate", "requests a second"),
+        _plot(figures, folder / "bench-serving-p99.png", "p99_ms", "p99 latency, ms"),
+    ]
+
+
+def _plot(figures: Figures, path: Path, key: str, label: str) -> Path:
+    import matplotlib.pyplot as plt
+
+    cases = [(model, rows) for model in ("dense", "platform") for rows in sorted({x["rows"] for x in figures.lines})]
+    figure, axes = plt.subplots(1, len(cases), figsize=(3.6 * len(cases), 3.6), sharey=True, layout="constrained")
+    for axis, (model, rows) in zip(axes if len(cases) > 1 else [axes], cases, strict=True):
+        for server, color in COLORS.items():
+            for face, style in (("gRPC", "-"), ("REST", "--")):
+                points = sorted(
+                    (line["clients"], line[key])
+                    for line in figures.lines
+                    if (line["server"], line["face"], line["model"], line["rows"]) == (server, face, model, rows)
+                )
+                if points:
+                    axis.plot(*zip(*points, strict=True), style, color=color, marker="o", label=f"{server} {face}")
+        axis.set(title=f"{model} model, {rows} row{'s' if rows > 1 else ''}", xlabel="clients", yscale="log")
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(sorted({line["clients"] for line in figures.lines}))
+        axis.xaxis.set_major_formatter("{x:.0f}")
+        axis.grid(alpha=0.3)
+    first = axes[0] if len(cases) > 1 else axes
+    first.set_ylabel(label)
+    first.legend(fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+    return path
