@@ -1,6 +1,6 @@
 """How accurate are the forecasts, beside what else one would take?
 
-    python bench/accuracy.py --start 2008-05-05 --days 56 [--start ... --days ...] [--trainers per_hour_ridge,tpot]
+    python bench/accuracy.py [--start 2008-05-05 --days 56 --start 2008-01-07] [--trainers per_hour_ridge,tpot]
     SMARTGRID_CONFIG=mygrid.toml python bench/accuracy.py --zone GRID --start 2014-11-03 --days 28
 
 Day ahead from every local midnight of a window, on the embedded data or any configured source; without --zone the sum
@@ -54,6 +54,8 @@ PINS = {
 }
 LABELS = {"statsforecast": "MSTL + AutoETS (statsforecast)", "mlforecast": "LightGBM (mlforecast)"}
 MEAN = "mean of the trainers"
+# Summer and winter of the embedded data.
+WINDOWS = [date(2008, 5, 5), date(2008, 1, 7)]
 
 
 @dataclass(frozen=True)
@@ -223,7 +225,7 @@ def show(task: Task, rows: list[dict[str, Any]]) -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--start", type=date.fromisoformat, action="append", required=True, help="first local day")
+    parser.add_argument("--start", type=date.fromisoformat, action="append", help="first local day of a window")
     parser.add_argument("--days", type=int, action="append", help="length of each window; default 56")
     parser.add_argument("--zone", help="one zone instead of the sum of all")
     parser.add_argument("--temperature", choices=("auto", "actual", "forecast", "none"), default="auto")
@@ -239,15 +241,16 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     options, settings, began = arguments(), get_settings(), time.monotonic()
+    starts = options.start or WINDOWS
     lengths = options.days or [56]
-    lengths += [lengths[-1]] * (len(options.start) - len(lengths))
+    lengths += [lengths[-1]] * (len(starts) - len(lengths))
     wanted = [name for name in options.peers.split(",") if name]
     given = dict(pair.split("=", 1) for pair in options.peer_python)
     found = []
     with tempfile.TemporaryDirectory(prefix="bench-accuracy-") as name:
         folder = Path(name)
         pythons = {n: Path(given[n]) if n in given else environment(folder / n, PINS[n]) for n in wanted}
-        for start, days in zip(options.start, lengths, strict=True):
+        for start, days in zip(starts, lengths, strict=True):
             task = prepare(settings, start, days, options)
             rows = our_models(task, options)
             for method in NAIVES:
