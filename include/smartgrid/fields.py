@@ -38,7 +38,7 @@ LOAD_KW = Field(
     "float64",
     "Mean active power over the interval, consumption positive.",
     minimum=0.0,
-    maximum=10_000_000.0,
+    maximum=2_000_000_000.0,  # twice what the largest synchronous grids draw
 )
 TEMPERATURE_C = Field(
     "temperature_c",
