@@ -1,7 +1,8 @@
 """One ridge regression for each zone and hour of the day: the bar that every other trainer has to beat.
 
 Linear, exact to export, fits in seconds. How strongly a zone's regressions are penalised is chosen on the newest parts
-of its history, in time order (`penalty_search`).
+of its history, in time order (`penalty_search`). With some weeks of history half of the forecast may come from the
+seasonal profile (`profile_ridge`).
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import numpy.typing as npt
 
 from smartgrid.automl.normal_equations import CrossProducts, solve
 from smartgrid.automl.penalty_search import CAUTIOUS, Penalty, choose_penalty
+from smartgrid.automl.profile_ridge import choose_share, fit_profile
 from smartgrid.automl.trainer import Budget, NotEnoughHistory, Progress, SearchSummary
 from smartgrid.features.frame import FeatureFrame
-from smartgrid.features.schema import FeatureSchema
+from smartgrid.features.schema import PROFILE_COLUMNS, FeatureSchema
 
 Floats = npt.NDArray[np.float64]
 TRIED_SLOTS, MIN_TRIED_SLOTS = 24, 4  # of all zones together, and of each
@@ -53,11 +55,13 @@ class FittedPerHourRidge:
 @dataclass
 class PerHourRidgeRecipe:
     """Penalties (zones + 1, slots) that the search chose, and what they are multiplied by for columns that move with
-    the season or the years, `slow_factors` (zones + 1,); None: one."""
+    the season or the years, `slow_factors` (zones + 1,); None: one. `profile_shares` (zones + 1,) of the forecast come
+    from the seasonal profile; None: nothing."""
 
     schema: FeatureSchema
     alphas: Floats
     slow_factors: Floats | None = None
+    profile_shares: Floats | None = None
 
     @property
     def summary(self) -> SearchSummary:
@@ -71,7 +75,9 @@ class PerHourRidgeRecipe:
             NotEnoughHistory: fewer than 28 days in all zones together.
         """
         with _one_thread():
-            return self._fit(frame)
+            model = self._fit(frame)
+            shares = self.profile_shares
+            return model if shares is None or not shares.any() else self._with_profile(model, frame, shares)
 
     def _fit(self, frame: FeatureFrame) -> FittedPerHourRidge:
         columns = _columns(self.schema)
@@ -94,6 +100,27 @@ class PerHourRidgeRecipe:
                 raise NotEnoughHistory(float(sums.count[pooled]), MIN_DAYS, f"per_hour_ridge, slot {slot}")
         return FittedPerHourRidge(self.schema, columns, weights, intercepts, fill)
 
+    def _with_profile(self, model: FittedPerHourRidge, frame: FeatureFrame, shares: Floats) -> FittedPerHourRidge:
+        """The weighted mean of `model` and the profile regressions of the zones: again one table."""
+        profile_columns = _profile_columns(self.schema)
+        usable = frame.trainable()
+        profile, zone = usable.X[:, profile_columns], usable.column("zone_code")
+        slot, n_zones, n_slots = usable.column("slot").astype(np.int64), len(self.schema.zones), model.weights.shape[1]
+        weights = np.concatenate([model.weights, np.zeros((n_zones + 1, n_slots, len(profile_columns)))], axis=2)
+        intercepts = model.intercepts.copy()
+        pooled = fit_profile(profile, usable.ratio, slot, n_slots)
+        for code in np.flatnonzero(shares > 0):
+            rows = zone == code
+            own = fit_profile(profile[rows], usable.ratio[rows], slot[rows], n_slots) if code < n_zones else None
+            fitted = own if own is not None else pooled
+            if fitted is None:
+                continue
+            weights[code] *= 1 - shares[code]
+            weights[code, :, len(model.columns) :] = shares[code] * fitted[0]
+            intercepts[code] = (1 - shares[code]) * intercepts[code] + shares[code] * fitted[1]
+        fill = np.concatenate([model.fill, _fill(profile)])
+        return FittedPerHourRidge(self.schema, model.columns + profile_columns, weights, intercepts, fill)
+
 
 class PerHourRidge:
     """The trainer: chooses the penalty of every regression."""
@@ -114,22 +141,29 @@ class PerHourRidge:
         zone = frame.column("zone_code")
         usable = frame.usable()
         max_slots = max(MIN_TRIED_SLOTS, TRIED_SLOTS // max(n_zones, 1))
+        profile_columns = _profile_columns(schema)
         chosen: list[Penalty] = []
+        shares: list[float] = []
         for code in range(n_zones):
             rows = np.flatnonzero(usable & (zone == code))
             if not len(rows):
                 chosen.append(CAUTIOUS)
+                shares.append(0.0)
                 continue
             inputs = frame.X[rows][:, columns]
             inputs = np.where(np.isfinite(inputs), inputs, _fill(inputs))
             day = _days(frame, rows)
             slot = frame.column("slot")[rows].astype(np.int64)
-            chosen.append(choose_penalty(inputs, frame.ratio[rows], day, slot, is_slow, max_slots))
+            ratio, profile = frame.ratio[rows], frame.X[rows][:, profile_columns]
+            chosen.append(choose_penalty(inputs, ratio, day, slot, is_slow, max_slots))
+            shares.append(choose_share(inputs, profile, ratio, day, slot, is_slow, chosen[-1]))
         alphas = np.array([penalty.alpha for penalty in chosen])
         slow = np.array([penalty.slow_factor for penalty in chosen])
         alphas, slow = np.append(alphas, np.median(alphas)), np.append(slow, np.median(slow))
         progress(f"penalties chosen, median {alphas[-1]:g}")
-        return PerHourRidgeRecipe(schema, np.repeat(alphas[:, None], schema.slots_per_day, axis=1), slow)
+        shares.append(float(np.median(shares)) if shares else 0.0)
+        alphas = np.repeat(alphas[:, None], schema.slots_per_day, axis=1)
+        return PerHourRidgeRecipe(schema, alphas, slow, np.array(shares))
 
 
 def _one_thread() -> AbstractContextManager[object]:
@@ -141,8 +175,13 @@ def _one_thread() -> AbstractContextManager[object]:
 
 
 def _columns(schema: FeatureSchema) -> list[int]:
-    """All but the columns that say which regression applies and in which scale."""
-    return [index for index, name in enumerate(schema.names) if name not in ("zone_code", "slot", "level_kw")]
+    """All but the columns that say which regression applies and in which scale, and those of the profile."""
+    left_out = ("zone_code", "slot", "level_kw", *PROFILE_COLUMNS)
+    return [index for index, name in enumerate(schema.names) if name not in left_out]
+
+
+def _profile_columns(schema: FeatureSchema) -> list[int]:
+    return [schema.index(name) for name in PROFILE_COLUMNS]
 
 
 def _slow(schema: FeatureSchema, columns: list[int]) -> npt.NDArray[np.bool_]:

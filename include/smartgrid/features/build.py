@@ -19,6 +19,7 @@ import polars as pl
 from smartgrid.features.calendar import day_number, days_and_slots, holiday_days, to_date
 from smartgrid.features.daily_grid import DailyGrid, Floats, Ints
 from smartgrid.features.frame import FeatureFrame
+from smartgrid.features.load_profile import load_profile
 from smartgrid.features.schema import (
     COARSE_HINGES_C,
     COARSE_TEMPERATURES,
@@ -240,7 +241,30 @@ def _load_columns(grid: DailyGrid, day: Ints, slot: Ints, zone_code: float, cale
         calendar.week_ago * lag[7],
     ]
     columns += [calendar.waves[0] * lag[1], calendar.waves[1] * lag[1], calendar.trend_years]
+    columns += [column / level for column in _profile_columns(views, day, slot)]
     return columns
+
+
+def _profile_columns(views: list[tuple[npt.NDArray[np.bool_], Floats]], day: Ints, slot: Ints) -> list[Floats]:
+    """schema.PROFILE_COLUMNS in kW."""
+    found = np.empty((6, len(day)))
+    for rows, known in views:
+        if not rows.any():
+            continue
+        days, slots = day[rows], slot[rows]
+        first, n_slots = int(days.min()) - 1, known.shape[1]
+        profile = load_profile(known, first, int(days.max()))
+        yesterday = days - 1 - first
+        off = known[first : first + len(profile)] - profile
+        found[:, rows] = [
+            profile[yesterday + 1, slots],
+            off[yesterday, -1],
+            off[:, -(n_slots // 6) :].mean(axis=1)[yesterday],
+            off[:, n_slots // 2 :].mean(axis=1)[yesterday],
+            off.mean(axis=1)[yesterday],
+            off[yesterday, slots],
+        ]
+    return list(found)
 
 
 def _views(grid: DailyGrid, day: Ints) -> list[tuple[npt.NDArray[np.bool_], Floats]]:

@@ -23,6 +23,15 @@ PLAIN_TEMPERATURES = (
 )
 LAG_NEIGHBOUR_HOURS = (-2, -1, 1, 2)
 PROFILE_HOURS = (3, 6, 9, 12, 15, 18, 21)
+# What the slot would have if the last days went on (`load_profile`), and how far yesterday was from its own profile.
+PROFILE_COLUMNS = (
+    "profile",
+    "last_load_against_profile",
+    "last_4h_against_profile",
+    "last_half_day_against_profile",
+    "last_day_against_profile",
+    "lag_1d_against_profile",
+)
 
 
 class FeatureSchema(BaseModel):
@@ -72,6 +81,7 @@ def feature_names(temperature: Temperature) -> list[str]:
     names += ["holiday", "holiday_yesterday", "holiday_tomorrow", "holiday_7d_ago"]
     names += ["holiday_x_lag_1d", "holiday_x_lag_7d", "holiday_yesterday_x_lag_1d", "holiday_7d_ago_x_lag_7d"]
     names += ["year_sin_1_x_lag_1d", "year_cos_1_x_lag_1d", "trend_years"]
+    names += PROFILE_COLUMNS
     if temperature != "none":
         for kind in TEMPERATURES:
             names += [f"temperature_{kind}", f"temperature_{kind}_squared"]
