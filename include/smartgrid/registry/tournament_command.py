@@ -30,8 +30,8 @@ def tournament_command(
 ) -> None:
     """Hold a tournament of all trainers and register the winner, as challenger if it passed the gate.
 
-    Nothing is promoted. Progress goes to standard error. An empty lake is filled from the configured source first. MLflow is the server of
-    the settings, else the local one if it runs, else its database in SMARTGRID_HOME.
+    Nothing is promoted. Progress goes to standard error. An empty lake is filled from the configured source first.
+    MLflow is the server of the settings, else the local one if it runs, else its database in SMARTGRID_HOME.
     """
     from smartgrid.automl.tournament import Entry
 
