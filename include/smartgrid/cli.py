@@ -39,6 +39,7 @@ ROOMS = (
     "smartgrid.registry.commands",
     "smartgrid.rollout.commands",
     "smartgrid.forecasting.commands",
+    "smartgrid.mining.commands",
     "smartgrid.store.commands",
     "smartgrid.platform.commands",
 )
