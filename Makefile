@@ -69,7 +69,7 @@ check: ## lint, format, types and import contracts
 
 bench: setup ## run the benchmarks of bench/
 	failed=0
-	for script in bench/accuracy.py bench/serving.py bench/validation.py; do echo "== $$script"; .venv-ml/bin/python "$$script" || failed=1; done
+	for script in bench/accuracy.py bench/mining.py bench/serving.py bench/validation.py; do echo "== $$script"; .venv-ml/bin/python "$$script" || failed=1; done
 	exit $$failed
 
 lock: ## compile requirements*.txt anew from requirements*.in
