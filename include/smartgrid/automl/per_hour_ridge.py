@@ -156,7 +156,8 @@ class PerHourRidge:
             slot = frame.column("slot")[rows].astype(np.int64)
             ratio, profile = frame.ratio[rows], frame.X[rows][:, profile_columns]
             chosen.append(choose_penalty(inputs, ratio, day, slot, is_slow, max_slots))
-            shares.append(choose_share(inputs, profile, ratio, day, slot, is_slow, chosen[-1]))
+            share = choose_share(inputs, profile, ratio, day, slot, is_slow, chosen[-1]) if profile_columns else 0.0
+            shares.append(share)
         alphas = np.array([penalty.alpha for penalty in chosen])
         slow = np.array([penalty.slow_factor for penalty in chosen])
         alphas, slow = np.append(alphas, np.median(alphas)), np.append(slow, np.median(slow))
@@ -181,6 +182,9 @@ def _columns(schema: FeatureSchema) -> list[int]:
 
 
 def _profile_columns(schema: FeatureSchema) -> list[int]:
+    """Those of the profile; none where a schema is without them."""
+    if not set(PROFILE_COLUMNS) <= set(schema.names):
+        return []
     return [schema.index(name) for name in PROFILE_COLUMNS]
 
 
