@@ -26,6 +26,7 @@ IMPORT_NAMES: dict[str, tuple[str, ...]] = {
     "psycopg2-binary": ("psycopg2",),
     "pydantic-settings": ("pydantic_settings",),
     "mlflow-skinny": ("mlflow",),
+    "pyyaml": ("yaml",),
     "scikit-learn": ("sklearn",),
     "tensorflow-cpu": ("tensorflow",),
     "tensorflow-serving-api": ("tensorflow_serving.apis.prediction_service_pb2_grpc",),

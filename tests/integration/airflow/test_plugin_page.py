@@ -103,7 +103,9 @@ def test_plugin_costs_other_processes_no_heavy_import() -> None:
     code = (
         "import sys, airflow.plugins_manager\nbefore = set(sys.modules)\n"
         f"exec(compile(open({str(plugin)!r}).read(), 'plugin', 'exec'), {{'__name__': 'plugin'}})\n"
-        "print(sorted({name.partition('.')[0] for name in set(sys.modules) - before}))"
+        # Airflow itself loads its listeners wherever it loads plugins.
+        "new = set(sys.modules) - before - {'airflow.listeners', 'airflow._shared.listeners'}\n"
+        "print(sorted({name.partition('.')[0] for name in new}))"
     )
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
     assert output.splitlines()[-1] == "['smartgrid']"
