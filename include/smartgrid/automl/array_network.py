@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,8 @@ from smartgrid.automl.autokeras_search import NAME, load_autokeras, run_autokera
 from smartgrid.automl.autokeras_tuner import FinishedTrial
 from smartgrid.automl.child_process import checkpoint
 from smartgrid.automl.progress import Progress, report_trial
+from smartgrid.automl.rebuilt_network import RebuiltNetwork
 from smartgrid.automl.trainer import Budget, BudgetTooSmall
-from smartgrid.savedmodel.keras_rebuild import rebuild
 
 Floats = npt.NDArray[np.float64]
 
@@ -23,7 +23,7 @@ VALIDATION_SHARE = 0.25
 
 
 @dataclass
-class ArrayNetwork:
+class ArrayNetwork(RebuiltNetwork):
     """A trained network; `mean` and `scale` (k,) standardise its inputs, missing values become the mean.
 
     Regression: the answer is `target_mean` + `target_scale` times the output. Classification: outputs are
@@ -38,17 +38,6 @@ class ArrayNetwork:
     target_scale: float
     error: float
     name: str
-    _network: Any = field(default=None, repr=False, compare=False)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_network": None}
-
-    @property
-    def network(self) -> Any:
-        """The keras.Model, in float64."""
-        if self._network is None:
-            self._network = rebuild(self.architecture, list(self.weights))
-        return self._network
 
     def predict(self, X: Floats) -> Floats:
         values: Floats = self.target_mean + self.target_scale * self._outputs(X)[:, 0]

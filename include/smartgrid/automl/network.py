@@ -8,7 +8,7 @@ times its batch, 15 % less error).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from smartgrid.automl import keras_training
 from smartgrid.automl.network_inputs import NetworkInputs
+from smartgrid.automl.rebuilt_network import RebuiltNetwork
 from smartgrid.automl.scaled_pipeline import thinned
 from smartgrid.automl.trainer import ConstantLoad, NotEnoughHistory, SearchSummary
 from smartgrid.features.frame import FeatureFrame
 from smartgrid.features.schema import FeatureSchema
-from smartgrid.savedmodel.keras_rebuild import rebuild
 
 Floats = npt.NDArray[np.float64]
 
@@ -30,7 +30,7 @@ CHUNK_ROWS = 8_192
 
 
 @dataclass
-class FittedNetwork:
+class FittedNetwork(RebuiltNetwork):
     """Weights and everything before and after them, as numbers; Keras is only loaded to predict.
 
     The network sees `inputs` and answers (load / level - target_mean) / target_scale.
@@ -42,17 +42,6 @@ class FittedNetwork:
     weights: list[npt.NDArray[np.float32]]
     target_mean: float
     target_scale: float
-    _network: Any = field(default=None, repr=False, compare=False)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_network": None}
-
-    @property
-    def network(self) -> Any:
-        """The keras.Model, in float64."""
-        if self._network is None:
-            self._network = rebuild(self.architecture, list(self.weights))
-        return self._network
 
     def predict(self, X: Floats) -> Floats:
         """Load in kW (n,), never negative; NaN where the level of the zone is not known."""
