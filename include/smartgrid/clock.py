@@ -28,6 +28,11 @@ def _path(settings: Settings) -> Path:
     return settings.home / "clock.json"
 
 
+def wall_clock() -> datetime:
+    """The machine's time, UTC: for records and deadlines of the platform itself, which recorded data do not move."""
+    return datetime.now(UTC)
+
+
 def now(settings: Settings | None = None) -> datetime:
     """Current time, timezone-aware UTC.
 

@@ -192,6 +192,8 @@ class Settings(BaseSettings):
     mlflow_port: Port = 5000
     serving_rest_port: Port = 8501
     serving_grpc_port: Port = 8500
+    analytics_port: Port = 5002
+    notifications_port: Port = 5003
 
     @field_validator("timezone")
     @classmethod

@@ -2,6 +2,8 @@
 
 from alembic import context
 
+# Each module adds its tables to the metadata.
+from smartgrid.store import events, mining_tables, notification_tables, powerbi_tables  # noqa: F401
 from smartgrid.store.models import Base
 
 connection = context.config.attributes.get("connection")

@@ -1,0 +1,1 @@
+"""Tables of the store for the results of mining runs."""

@@ -1,0 +1,1 @@
+"""Tables of the store for notifications and their delivery."""

@@ -1,0 +1,1 @@
+"""Tables of the store for refreshes of Power BI datasets."""
