@@ -253,11 +253,15 @@ def test_sigterm_finishes_what_is_under_way_in_every_worker(typed_models: Path, 
     family = workers(server)
     answers: list[int] = []
 
-    def ask() -> None:
-        body = {"signature_name": "slow", "inputs": 30_000}
-        answers.append(requests.post(f"{server.rest_url}/v1/models/typed:predict", json=body, timeout=30).status_code)
+    def ask(loops: int) -> int:
+        body = {"signature_name": "slow", "inputs": loops}
+        return requests.post(f"{server.rest_url}/v1/models/typed:predict", json=body, timeout=60).status_code
 
-    askers = [threading.Thread(target=ask) for _ in range(4)]
+    began = time.perf_counter()
+    assert ask(20_000) == 200
+    # Two seconds on a machine of any speed: time enough to ask it to end meanwhile.
+    loops = int(20_000 * 2 / (time.perf_counter() - began))
+    askers = [threading.Thread(target=lambda: answers.append(ask(loops))) for _ in range(4)]
     for asker in askers:
         asker.start()
     time.sleep(0.3)
