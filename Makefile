@@ -12,7 +12,7 @@ export PYTHON UV_VERSION
 BOOT := .venv-boot
 UV := $(BOOT)/bin/uv
 # Rooms that run beside Airflow, in .venv; every other room runs in .venv-ml.
-LIGHT_ROOMS := api orchestration platform
+LIGHT_ROOMS := api notifications orchestration platform powerbi
 ML_ROOMS := $(filter-out $(LIGHT_ROOMS),$(patsubst include/smartgrid/%/__init__.py,%,$(wildcard include/smartgrid/*/__init__.py)))
 
 # Nothing here reports home.

@@ -26,7 +26,7 @@ part() {
 }
 
 light=(); ignore=()
-for path in tests/unit/{api,orchestration,platform} tests/integration/{airflow,api,orchestration,platform} tests/faults/test_kill_during_run.py tests/dags tests/e2e; do
+for path in tests/unit/{api,notifications,orchestration,platform,powerbi} tests/integration/{airflow,api,notifications,orchestration,platform,powerbi} tests/faults/notifications tests/faults/test_kill_during_run.py tests/dags tests/e2e; do
     [ -e "$path" ] || continue
     light+=("$path")
     ignore+=("--ignore=$path")

@@ -1,0 +1,1 @@
+"""Notifications: an outbox in the results store, drained over webhook, SMS, push and e-mail."""

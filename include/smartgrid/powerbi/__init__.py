@@ -1,0 +1,1 @@
+"""Power BI: refreshes, embed tokens and exports through its REST API."""
