@@ -1,20 +1,20 @@
-"""Runs ASGI applications on h2corn, all on one event loop in a thread of its own."""
+"""Runs the network faces on one event loop in a thread of its own: ASGI applications on h2corn, and others."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import uvloop
 from h2corn import Config, Server
 
 from tf_serving.embedded.listeners import open_to_clients
-from tf_serving.embedded.socket_relay import SocketRelay
 from tf_serving.embedded.status import invalid
 
 Scope = MutableMapping[str, Any]
@@ -36,13 +36,27 @@ class Endpoint:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Companion(Protocol):
+    """What else serves on the same loop."""
+
+    async def start(self) -> None:
+        """Listen."""
+
+    def stop_taking(self) -> None:
+        """Take no more connections."""
+
+    async def stopped(self) -> None:
+        """Until what was under way is done."""
+
+
 class AsgiServer:
     """Serves from `start` to `stop`."""
 
-    def __init__(self, endpoints: Sequence[Endpoint], relays: Sequence[SocketRelay] = ()) -> None:
-        self._endpoints, self._relays = endpoints, relays
+    def __init__(self, endpoints: Sequence[Endpoint], companions: Sequence[Companion] = ()) -> None:
+        self._endpoints, self._companions = endpoints, companions
         self._servers: list[Server] = []
         self._thread = threading.Thread(target=self._run, name="network", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._settled = threading.Event()
         self._problem: BaseException | None = None
 
@@ -74,11 +88,12 @@ class AsgiServer:
                 self._settled.set()
 
     async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
         serving = [asyncio.create_task(server.serve()) for server in self._servers]
         try:
             await asyncio.gather(*(server.wait_started() for server in self._servers))
-            for relay in self._relays:
-                await relay.start()
+            for companion in self._companions:
+                await companion.start()
         except (OSError, ValueError, RuntimeError) as error:
             self._problem = error
             self.stop_taking()
@@ -86,14 +101,20 @@ class AsgiServer:
         for ended in await asyncio.gather(*serving, return_exceptions=True):
             if ended is not None and self._problem is None:
                 log.error("the network stopped with: %s", ended)
-        for relay in self._relays:
-            relay.stop_taking()
-            await relay.stopped()
+        for companion in self._companions:
+            await companion.stopped()
 
     def stop_taking(self) -> None:
         """Take no more connections; from any thread."""
         for server in self._servers:
             server.shutdown()
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and all with it
+                self._loop.call_soon_threadsafe(self._stop_companions)
+
+    def _stop_companions(self) -> None:
+        for companion in self._companions:
+            companion.stop_taking()
 
 
 def _config(endpoint: Endpoint) -> Config:

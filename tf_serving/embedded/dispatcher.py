@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -35,28 +35,38 @@ class Dispatcher:
         Raises:
             ServingError: the request's own; DEADLINE_EXCEEDED when `deadline` (time.monotonic) passes meanwhile.
         """
+        begun = self.start(steps, deadline, small=small)
+        return begun.result if isinstance(begun, Finished) else await begun
+
+    def start(self, steps: Steps[T], deadline: float | None, *, small: bool) -> Finished[T] | Awaitable[T]:
+        """As `run`; what needs no waiting is done when this returns."""
         began = time.perf_counter()
-        run = None
-        if small:
-            try:
-                run = next(steps)
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]
+        if not small:
+            return self._whole_in_thread(steps, deadline)
+        try:
+            run = next(steps)
+        except StopIteration as stop:
+            return Finished(stop.value)
         if run is None:
-            begun = await self.in_thread(functools.partial(_begin, steps), deadline, steps)
-            return begun.result if isinstance(begun, Finished) else await self._batched(steps, begun, deadline)
+            return self._whole_in_thread(steps, deadline)
         if isinstance(run.model, BatchedModel):
-            return await self._batched(steps, run, deadline)
+            return self._batched(steps, run, deadline)
         inline = run.model.inline
         if not inline.applies:
-            return await self.in_thread(functools.partial(run_and_finish, steps, run), deadline, steps)
+            return self.in_thread(functools.partial(run_and_finish, steps, run), deadline, steps)
         try:
             outputs = run.execute()
         except ServingError as error:
-            return fail(steps, error)
+            return Finished(fail(steps, error))
         finally:
             inline.took(time.perf_counter() - began)
-        return await self._finish(steps, outputs, deadline)
+        if _are_small(outputs):
+            return Finished(finish(steps, outputs))
+        return self.in_thread(functools.partial(finish, steps, outputs), deadline, steps)
+
+    async def _whole_in_thread(self, steps: Steps[T], deadline: float | None) -> T:
+        begun = await self.in_thread(functools.partial(_begin, steps), deadline, steps)
+        return begun.result if isinstance(begun, Finished) else await self._batched(steps, begun, deadline)
 
     async def in_thread(self, work: Callable[[], T], deadline: float | None, steps: Steps[Any] | None = None) -> T:
         """The result of `work`, done in a thread; `steps` are closed if it never begins.
@@ -95,13 +105,7 @@ class Dispatcher:
             steps.close()
             raise
         run.took(time.perf_counter() - began)
-        return await self._finish(steps, outputs, deadline)
-
-    async def _finish(self, steps: Steps[T], outputs: Outputs, deadline: float | None) -> T:
-        size = 0
-        for array in outputs.values():
-            size += array.nbytes
-        if size <= _SMALL_OUTPUTS:
+        if _are_small(outputs):
             return finish(steps, outputs)
         return await self.in_thread(functools.partial(finish, steps, outputs), deadline, steps)
 
@@ -121,6 +125,13 @@ def _begin(steps: Steps[T]) -> ModelRun | Finished[T]:
     if isinstance(begun, Finished) or isinstance(begun.model, BatchedModel):
         return begun
     return Finished(run_and_finish(steps, begun))
+
+
+def _are_small(outputs: Outputs) -> bool:
+    size = 0
+    for array in outputs.values():
+        size += array.nbytes
+    return size <= _SMALL_OUTPUTS
 
 
 def _settle(replies: LoopReplies, reply: asyncio.Future[Any], job: Future[Any]) -> None:

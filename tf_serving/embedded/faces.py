@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from tf_serving.embedded import listeners
-from tf_serving.embedded.asgi_server import AsgiServer, Endpoint
+from tf_serving.embedded.asgi_server import AsgiServer, Companion, Endpoint
 from tf_serving.embedded.dispatcher import Dispatcher
 from tf_serving.embedded.grpc_app import GrpcApp
 from tf_serving.embedded.grpc_methods import grpc_methods
 from tf_serving.embedded.grpc_settings import channel_arguments
+from tf_serving.embedded.http_server import HttpServer
 from tf_serving.embedded.metrics import Metrics
 from tf_serving.embedded.model_manager import ModelManager
 from tf_serving.embedded.monitoring import metrics_path
-from tf_serving.embedded.rest_app import HTTP_OPTIONS, RestApp
+from tf_serving.embedded.rest_app import RestApp
 from tf_serving.embedded.socket_relay import SocketRelay
 from tf_serving.embedded.ssl_config import SslConfig
 from tf_serving.embedded.status import invalid
@@ -83,6 +84,11 @@ class Faces:
         with without_tls if self._ssl is None else self._ssl.options() as tls:
             served = [self._tls_port] if self._tls_port else self._grpc_listeners
             endpoints = [Endpoint(grpc_app, served, {**self._options, **self._channel.options, **tls})]
+            companions: list[Companion] = [
+                SocketRelay(listener, self._tls_port)
+                for listener in self._grpc_listeners
+                if self._tls_port and listener is not self._tls_port
+            ]
             if self._rest_listener is not None:
                 rest_app = RestApp(
                     manager,
@@ -93,10 +99,8 @@ class Faces:
                     metrics_path=self._shown_at,
                     cors=flags.rest_api_enable_cors_support,
                 )
-                endpoints.append(Endpoint(rest_app, [self._rest_listener], {**self._options, **HTTP_OPTIONS}))
-            relays = [SocketRelay(listener, self._tls_port) for listener in self._grpc_listeners
-                      if self._tls_port and listener is not self._tls_port]  # fmt: skip
-            self._server = AsgiServer(endpoints, relays)
+                companions.append(HttpServer(rest_app.answer, self._rest_listener))
+            self._server = AsgiServer(endpoints, companions)
             self._server.start()
 
     def _take_tls_port(self) -> socket.socket:

@@ -7,7 +7,7 @@ import socket
 import stat
 from pathlib import Path
 
-_BACKLOG = 4096
+BACKLOG = 4096
 
 
 def bind_tcp(face: str, host: str, port: int, *, shared: bool = False) -> socket.socket:
@@ -53,7 +53,7 @@ def open_to_clients(listener: socket.socket) -> None:
         OSError: another process has been faster.
     """
     try:
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
     except OSError as error:
         raise OSError(f"cannot listen on {address(listener)}: {error}") from None
 

@@ -1,16 +1,16 @@
-"""The REST face: a raw ASGI application, because the error bodies are part of the protocol."""
+"""The REST face: what each HTTP request is answered. The error bodies are part of the protocol."""
 
 from __future__ import annotations
 
 import logging
 import re
 import time
+from collections.abc import Awaitable
 from functools import partial
-from typing import Any
 from urllib.parse import unquote
 
-from tf_serving.embedded.asgi_server import Receive, Scope, Send
 from tf_serving.embedded.dispatcher import Dispatcher
+from tf_serving.embedded.http_exchange import Headers, Request, Response
 from tf_serving.embedded.inference import infer
 from tf_serving.embedded.inline_rule import LARGEST_BODY
 from tf_serving.embedded.json_examples import ExamplesBody, classify_answer, regress_answer
@@ -21,16 +21,14 @@ from tf_serving.embedded.metadata import metadata_json, shown_as_json
 from tf_serving.embedded.method_names import CLASSIFY_METHOD, REGRESS_METHOD
 from tf_serving.embedded.metrics import Metrics
 from tf_serving.embedded.model_manager import ModelManager
-from tf_serving.embedded.model_run import Steps
+from tf_serving.embedded.model_run import Finished, Steps
 from tf_serving.embedded.predict import Target, predict, unknown_signature_rest
 from tf_serving.embedded.protos import classification_pb2, regression_pb2
 from tf_serving.embedded.rest_http import (
     CORS_HEADERS,
     NOT_FOUND,
-    Headers,
     compressed,
     decompressed,
-    header,
     preflight_status,
 )
 from tf_serving.embedded.status import Code, ServingError, invalid
@@ -63,16 +61,7 @@ _HTTP_STATUS = {
 }
 _JSON = [(b"content-type", b"application/json")]
 
-# Of the server under it (h2corn.Config). Idle times are longer than a client's pause between forecasts: reconnecting
-# costs more than a connection that is kept.
-HTTP_OPTIONS: dict[str, Any] = {
-    "max_request_body_size": 0,
-    "limit_request_line": 64 * 1024,
-    "limit_request_fields": 0,
-    "timeout_handshake": 75.0,
-    "timeout_keep_alive": 75.0,
-    "timeout_request_header": 60.0,
-}
+_DEFECT = ServingError(Code.INTERNAL, "Internal error of the embedded server; its log says more")
 
 _MOST_PATHS = 1024
 
@@ -98,49 +87,60 @@ class RestApp:
         self._known: dict[str, tuple[Target, str]] = {}
         self._cors = CORS_HEADERS if cors else []
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        parts = await _read_body(receive)
-        if parts is None:
-            return  # the client went away
-        target = scope["raw_path"].decode("latin-1")
-        if scope["query_string"]:
-            target += "?" + scope["query_string"].decode("latin-1")
-        method: str = scope["method"]
+    def answer(self, request: Request) -> Response | Awaitable[Response]:
+        """The answer, at once where the model is small enough to run on the event loop. Never raises."""
         deadline = time.monotonic() + self._timeout_s
-        status = 200
         try:
-            if method == "POST" and (named := self._named(target)):
-                body, headers = await self._run(*named, parts, scope, deadline)
-            elif target.partition("?")[0] == self._metrics_path:
-                await self._show_metrics(target, send, deadline)
-                return
-            elif target[:4].lower() != "/v1/":
-                await _answer(send, 404, NOT_FOUND, [(b"content-type", b"text/html")])
-                return
-            elif method == "OPTIONS":
-                await _answer(send, preflight_status(scope), b"", self._cors)
-                return
-            elif method == "GET" and (match := _STATUS.fullmatch(target)):
-                work = partial(self._show, match, header(scope, b"accept-encoding"))
-                body, headers = await self._others.in_thread(work, deadline)
-            else:
-                raise invalid(f"Malformed request: {method} {target}")
+            begun = self._begin(request, deadline)
         except ServingError as error:
-            status, body, headers = *_error(error), []
+            return self._refusal(error)
         except Exception:
             # A defect here must become an answer, and a line in the log.
-            log.exception("%s %s failed", method, target)
-            defect = ServingError(Code.INTERNAL, "Internal error of the embedded server; its log says more")
-            status, body, headers = *_error(defect), []
-        await _answer(send, status, body, [*_JSON, *headers, *self._cors])
+            log.exception("%s %s failed", request.method, request.target)
+            return self._refusal(_DEFECT)
+        if isinstance(begun, Response):
+            return begun
+        if isinstance(begun, Finished):
+            body, headers = begun.result
+            return Response(200, body, [*_JSON, *headers, *self._cors])
+        return self._later(request, begun)
 
-    async def _show_metrics(self, target: str, send: Send, deadline: float) -> None:
+    def _begin(self, request: Request, deadline: float) -> Response | Finished[Answer] | Awaitable[Answer | Response]:
+        method, target = request.method, request.target
+        if method == "POST" and (named := self._named(target)):
+            return self._run(*named, request, deadline)
+        if target.partition("?")[0] == self._metrics_path:
+            return self._show_metrics(target, deadline)
+        if target[:4].lower() != "/v1/":
+            return Response(404, NOT_FOUND, [(b"content-type", b"text/html")])
+        if method == "OPTIONS":
+            return Response(preflight_status(request), b"", self._cors)
+        if method == "GET" and (match := _STATUS.fullmatch(target)):
+            return self._others.in_thread(partial(self._show, match, request.header(b"accept-encoding")), deadline)
+        raise invalid(f"Malformed request: {method} {target}")
+
+    async def _later(self, request: Request, begun: Awaitable[Answer | Response]) -> Response:
+        try:
+            answer = await begun
+        except ServingError as error:
+            return self._refusal(error)
+        except Exception:
+            # A defect here must become an answer, and a line in the log.
+            log.exception("%s %s failed", request.method, request.target)
+            return self._refusal(_DEFECT)
+        if isinstance(answer, Response):
+            return answer
+        body, headers = answer
+        return Response(200, body, [*_JSON, *headers, *self._cors])
+
+    def _refusal(self, error: ServingError) -> Response:
+        return Response(*_error(error), [*_JSON, *self._cors])
+
+    async def _show_metrics(self, target: str, deadline: float) -> Response:
         status, text = 400, f"Unexpected path: {target}. Should be {self._metrics_path}"
         if target == self._metrics_path:
             status, text = 200, await self._others.in_thread(self._metrics.text, deadline)
-        await _answer(send, status, text.encode("utf-8", "replace"), [(b"content-type", b"text/plain")])
+        return Response(status, text.encode("utf-8", "replace"), [(b"content-type", b"text/plain")])
 
     def _named(self, target: str) -> tuple[Target, str] | None:
         """The model and the method that a path names, if it is one of those that run models."""
@@ -155,16 +155,18 @@ class RestApp:
             self._known[target] = known
         return known
 
-    async def _run(self, target: Target, method: str, parts: list[bytes], scope: Scope, deadline: float) -> Answer:
+    def _run(
+        self, target: Target, method: str, request: Request, deadline: float
+    ) -> Finished[Answer] | Awaitable[Answer]:
         encoding = accepted = b""
-        for name, value in scope["headers"]:
+        for name, value in request.headers:
             if name == b"content-encoding":
                 encoding = value
             elif name == b"accept-encoding":
                 accepted = value
-        small = not encoding and sum(map(len, parts)) <= LARGEST_BODY
-        steps = self._steps(target, method, parts, encoding, accepted, deadline)
-        return await self._dispatcher.run(steps, deadline, small=small)
+        small = not encoding and sum(map(len, request.body)) <= LARGEST_BODY
+        steps = self._steps(target, method, request.body, encoding, accepted, deadline)
+        return self._dispatcher.start(steps, deadline, small=small)
 
     def _steps(
         self, target: Target, method: str, parts: list[bytes], encoding: bytes, accepted: bytes, deadline: float
@@ -238,20 +240,3 @@ def _target(match: re.Match[str]) -> Target:
 def _error(error: ServingError) -> tuple[int, bytes]:
     answer = f'{{\n    "error": {quoted(error.message)}\n}}'
     return _HTTP_STATUS.get(error.code, 500), answer.encode("utf-8", "surrogateescape")
-
-
-async def _read_body(receive: Receive) -> list[bytes] | None:
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return parts
-
-
-async def _answer(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
-    await send({"type": "http.response.body", "body": body})

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping
-from typing import Any
 
+from tf_serving.embedded.http_exchange import Headers, Request
 from tf_serving.embedded.status import invalid
-
-Headers = list[tuple[bytes, bytes]]
 
 CORS_HEADERS: Headers = [
     (b"access-control-allow-origin", b"*"),
@@ -25,18 +22,9 @@ _LEVEL = 1
 _REFUSED_QUALITY = re.compile(rb"gzip\s*;\s*q=0(\.0*)?\s*(,|$)")
 
 
-def header(scope: Mapping[str, Any], name: bytes) -> bytes:
-    """The value of a request header, or nothing."""
-    for key, value in scope["headers"]:
-        if key == name:
-            found: bytes = value
-            return found
-    return b""
-
-
-def preflight_status(scope: Mapping[str, Any]) -> int:
+def preflight_status(request: Request) -> int:
     """What OPTIONS answers: good for a request with an origin of the web."""
-    origin = header(scope, b"origin")
+    origin = request.header(b"origin")
     return 200 if b"http://" in origin or b"https://" in origin else 400
 
 
