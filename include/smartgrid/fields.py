@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-DType = Literal["string", "float64", "timestamp[utc]"]
+DType = Literal["string", "float64", "int64", "date", "timestamp[utc]"]
 
 
 @dataclass(frozen=True, slots=True)

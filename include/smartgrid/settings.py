@@ -26,7 +26,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from smartgrid.channel_settings import Channels, WellKnownNames
 from smartgrid.errors import ConfigurationError
+from smartgrid.powerbi_settings import PowerBi, PowerBiNames
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
@@ -136,6 +138,115 @@ class Training(BaseModel):
     seed: int = Field(20120101, description="seed of everything random")
 
 
+class Outbox(BaseModel):
+    """Delivery of notifications: schedules, leases, limits. docs/notifications.md explains each."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    # The schedule of the Standard Webhooks reference implementation: 27.6 hours in all.
+    retries_s: list[float] = Field(
+        default_factory=lambda: [0, 5, 300, 1800, 7200, 18_000, 36_000, 36_000],
+        min_length=1,
+        description="seconds before each attempt",
+    )
+    retries_critical_s: list[float] = Field(
+        default_factory=lambda: [0, 2, 5, 15, 30, 60, 120, 240, 300],
+        min_length=1,
+        description="seconds before each attempt at a critical message",
+    )
+    lifetime_s: float = Field(172_800, gt=0, description="a message that is not delivered by then is a dead letter")
+    lifetime_critical_s: float = Field(900, gt=0, description="the same for a critical message: an old alarm is noise")
+    lease_s: float = Field(20, ge=1, description="a worker that is silent for so long loses its deliveries to others")
+    poll_s: float = Field(0.5, gt=0, le=60, description="how often an idle worker looks for due deliveries and events")
+    worker: bool = Field(True, description="the notification service delivers; false: only the pipeline does")
+    threads: int = Field(64, ge=1, le=512, description="messages that one worker sends at the same time")
+    endpoint_concurrency: int = Field(8, ge=1, description="messages under way to one receiver at the same time")
+    per_second: dict[str, float] = Field(
+        default_factory=lambda: {"sms": 1.0},
+        description="messages a second by channel (sms, email) or channel:platform (push:fcm); unlisted: unlimited",
+    )
+    disable_after_failing_s: float = Field(
+        432_000, gt=0, description="a webhook endpoint that only failed for so long is disabled"
+    )
+    secret_overlap_s: float = Field(86_400, ge=0, description="how long the old secret signs after a rotation")
+    keep_days: float = Field(90, gt=0, description="finished notifications are kept for so long")
+    keep_idempotency_h: float = Field(72, gt=0, description="how long a repeated Idempotency-Key gets the same answer")
+    keys: SecretStr | None = Field(
+        None,
+        description="Fernet keys that encrypt stored secrets, newest first, separated by commas; default HOME/secrets",
+    )
+
+
+class OutageLog(BaseModel):
+    """A CSV file with one outage a line, and what its columns mean."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: Path | None = Field(None, description="the file; empty: there is no outage log")
+    separator: str = Field(",", min_length=1, max_length=1, description="column separator")
+    start: list[str] = Field(
+        default_factory=lambda: ["start"],
+        min_length=1,
+        max_length=2,
+        description="column of the begin, or of date and time",
+    )
+    end: list[str] = Field(default_factory=list, max_length=2, description="column of the end, or date and time")
+    duration_minutes: str | None = Field(None, description="column with the duration; taken where there is no end")
+    time_format: str | None = Field(None, description="strptime format where times are not ISO 8601")
+    timezone: str | None = Field(None, description="local time of the log; default the grid's")
+    timezone_column: str | None = Field(None, description="column with the IANA time zone of each row")
+    place_timezones: dict[str, str] = Field(default_factory=dict, description="time zone of a place, where they differ")
+    place: str | None = Field("zone", description="column with the zone; None: the whole grid")
+    items: dict[str, str] = Field(default_factory=dict, description="name = column: each value is an event name=value")
+    numbers: dict[str, str] = Field(default_factory=dict, description="name = column with a number, cut by `limits`")
+    limits: dict[str, list[float]] = Field(default_factory=dict, description="name = limits: events name>=limit")
+    missing: list[str] = Field(
+        default_factory=lambda: ["", "NA", "N/A", "NaN", "null", "-"], description="texts that mean no value"
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str | None) -> str | None:
+        return None if value is None else known_timezone(value)
+
+    @field_validator("place_timezones")
+    @classmethod
+    def _known_timezones(cls, value: dict[str, str]) -> dict[str, str]:
+        return {place: known_timezone(zone) for place, zone in value.items()}
+
+
+class Mining(BaseModel):
+    """Defaults of `mine_load_patterns` and `mine_event_rules`; their forms override some per run."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    days: int = Field(364, ge=14, le=3660, description="days of the window, ending at data time; whole weeks")
+    recent_days: int = Field(28, ge=7, description="days that say which cluster a zone is in now")
+    min_support: float = Field(0.001, gt=0, le=1, description="smallest share of zone-days of an itemset")
+    min_confidence: float = Field(0.25, gt=0, le=1, description="smallest confidence of a rule")
+    max_q_value: float = Field(0.01, gt=0, le=1, description="largest corrected p value of a rule that is reported")
+    min_rule_days: int = Field(5, ge=1, description="days that a rule has to rest on: zones share each day's weather")
+    odd_zone_days: int = Field(5, ge=1, description="new odd days of a zone in a week that are an event")
+    keep_runs: int = Field(60, ge=2, description="runs of each kind that the store keeps")
+    vocabulary_file: Path | None = Field(None, description="YAML with the events; default: the packaged vocabulary")
+    outage_log: OutageLog = Field(default_factory=OutageLog)
+
+
+class Routing(BaseModel):
+    """Who hears of what: reviewed files, explained in docs/notification-routing.md."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: Path | None = Field(
+        None, description="YAML with receivers and rules; default: the packaged smartgrid/notifications/routing.yaml"
+    )
+    topology: Path | None = Field(None, description="YAML with the zones of every substation and region; default: none")
+    templates: Path | None = Field(None, description="folder of own message templates, which win over the packaged")
+    deadline_h: float = Field(
+        6.0, gt=0, description="people are told of a pipeline run that has not ended so long after it was queued"
+    )
+
+
 class Settings(BaseSettings):
     """All settings. `smartgrid config show` prints them with secrets hidden."""
 
@@ -149,6 +260,11 @@ class Settings(BaseSettings):
     source: Source = Field(default_factory=Source)
     limits: Limits = Field(default_factory=Limits)
     training: Training = Field(default_factory=Training)
+    mining: Mining = Field(default_factory=Mining)
+    outbox: Outbox = Field(default_factory=Outbox)
+    channels: Channels = Field(default_factory=Channels)
+    powerbi: PowerBi = Field(default_factory=PowerBi)
+    routing: Routing = Field(default_factory=Routing)
 
     clock: Literal["replay", "wall"] = Field("replay", description="replay: data time advances per ingest run")
     replay_start: datetime | None = Field(
@@ -185,13 +301,38 @@ class Settings(BaseSettings):
     gates_file: Path | None = Field(
         None, description="YAML with the gates of a new model; default: the packaged smartgrid/evaluation/gates.yaml"
     )
+    engine: Literal["local", "spark"] = Field(
+        "local", description="what the mining runs on; spark needs deploy/install.sh spark"
+    )
+    spark_master: str = Field("local[*]", min_length=1, description="local[N], local[*] or the URL of a Spark cluster")
+    spark_memory_mb: int = Field(
+        2048, ge=512, description="heap of Spark's driver; with a local master that of all its work"
+    )
+    spark_options: dict[str, str] = Field(
+        default_factory=dict, description="more of Spark's own configuration, as a JSON object"
+    )
+    reporting_days: int = Field(
+        800, ge=1, description="days of measurements kept in the store for reports; the lake keeps all"
+    )
     ingest_schedule: str | None = Field("0 * * * *", description="cron of ingest_measurements; empty: manual only")
+    deliver_schedule: str | None = Field(
+        "*/5 * * * *", description="cron of deliver_notifications; empty: only on its asset or by hand"
+    )
 
     airflow_port: Port = 8080
+    airflow_url: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="address of Airflow for people, in links of notifications; default: Airflow's own api.base_url",
+    )
     airflow_worker_log_port: Port = 8793
     mlflow_port: Port = 5000
     serving_rest_port: Port = 8501
     serving_grpc_port: Port = 8500
+    api_host: str = Field(
+        "127.0.0.1", description="address on which the APIs of analytics_port and notifications_port listen"
+    )
+    airflow_url: str | None = Field(None, description="address of Airflow's API; default the local one")
     analytics_port: Port = 5002
     notifications_port: Port = 5003
 
@@ -212,7 +353,7 @@ class Settings(BaseSettings):
             raise ValueError("needs a time zone, e.g. 2007-12-01T00:00:00-05:00")
         return value
 
-    @field_validator("ingest_schedule")
+    @field_validator("ingest_schedule", "deliver_schedule")
     @classmethod
     def _blank_is_none(cls, value: str | None) -> str | None:
         return value or None
@@ -226,7 +367,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
+        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings, WellKnownNames(settings_cls)]
+        sources.append(PowerBiNames(settings_cls))
         path = config_path()
         if path is not None:
             sources.append(TomlConfigSettingsSource(settings_cls, toml_file=path))
@@ -268,6 +410,10 @@ class Settings(BaseSettings):
     def model_base_path(self) -> Path:
         """Folder of the versions of the served model."""
         return (self.model_repository or self.home / "models") / self.model_name
+
+    @property
+    def airflow_base_url(self) -> str:
+        return (self.airflow_url or f"http://127.0.0.1:{self.airflow_port}").rstrip("/")
 
     @property
     def rest_url(self) -> str:
@@ -327,8 +473,14 @@ def load_settings(**overrides: Any) -> Settings:
 
 def _unknown_variables() -> list[str]:
     """A misspelt variable would be ignored in silence: name it."""
-    known = {f"SMARTGRID_{name}".upper() for name in Settings.model_fields} | {"SMARTGRID_CONFIG"}
-    nested = tuple(f"SMARTGRID_{name}__".upper() for name in ("source", "limits", "training"))
+    known = {f"SMARTGRID_{name}".upper() for name in Settings.model_fields} | {
+        "SMARTGRID_CONFIG",
+        "SMARTGRID_API_DESCRIPTIONS",  # where the tests find the providers' published descriptions
+    }
+    nested = tuple(
+        f"SMARTGRID_{name}__".upper()
+        for name in ("source", "limits", "training", "channels", "outbox", "powerbi", "routing")
+    )
     return [
         f"{name}: no such setting; `smartgrid config show` lists them"
         for name in sorted(os.environ)

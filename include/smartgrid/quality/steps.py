@@ -23,6 +23,7 @@ from smartgrid.quality.errors import BatchMissing, PipelineStopped
 from smartgrid.quality.landing import schema_problems
 from smartgrid.quality.observations import Scene, observe
 from smartgrid.quality.quarantine import REPLAY_SOURCE, write_quarantine
+from smartgrid.quality.recent_loads import record_recent_loads
 from smartgrid.quality.report import Report
 from smartgrid.quality.rules import rules_for
 from smartgrid.settings import Settings, get_settings
@@ -136,7 +137,7 @@ def validate_batch(batch: Batch, settings: Settings) -> tuple[Report, pl.DataFra
         report = report.judged(verdict)
         _stop_on_critical(batch, report, verdict)
         lake.upsert_measurements(settings.lake_root, parts.accepted)
-    _record(report, status="validated")
+    _record(report, "validated", parts.accepted, settings.reporting_days)
     return report, parts.accepted
 
 
@@ -185,11 +186,11 @@ def _stopped(
     """Record the stop, and return the error to raise."""
     if report is None:
         report = Report(batch_id=batch.batch_id, ingested=rows, accepted=0, rejected=0)
-    _record(report.stopped(cause), status="stopped")
+    _record(report.stopped(cause), "stopped")
     return PipelineStopped(batch.batch_id, cause, facts)
 
 
-def _record(report: Report, status: str) -> None:
+def _record(report: Report, status: str, accepted: pl.DataFrame | None = None, reporting_days: int = 0) -> None:
     with session() as open_session:
         batch = open_session.get_one(Batch, report.batch_id)
         batch.status = status
@@ -209,6 +210,8 @@ def _record(report: Report, status: str) -> None:
                 data_docs=report.data_docs,
             )
         )
+        if accepted is not None and accepted.height:
+            record_recent_loads(open_session, accepted, reporting_days)
 
 
 def _dataset(accepted: pl.DataFrame, reports: list[Report]) -> DatasetRef:

@@ -50,15 +50,23 @@ def session() -> Iterator[Session]:
 
 
 def migrate() -> str:
-    """Bring the store to the newest schema; return its revision. Safe to repeat."""
+    """Bring the store and the views for reports to the newest schema; return its revision. Safe to repeat."""
     from alembic import command
     from alembic.config import Config
     from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    from smartgrid.store.reporting_views import create_views, drop_views, views_are_current
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     with engine().begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        revision = MigrationContext.configure(connection).get_current_revision()
-    return revision or ""
+        head = ScriptDirectory.from_config(config).get_current_head() or ""
+        is_current = MigrationContext.configure(connection).get_current_revision() == head
+        # Whoever reads a view holds up its change, so nothing is touched without need.
+        if not (is_current and views_are_current(connection)):
+            drop_views(connection)
+            command.upgrade(config, "head")
+            create_views(connection)
+    return head

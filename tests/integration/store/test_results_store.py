@@ -16,6 +16,7 @@ from smartgrid.settings import get_settings
 from smartgrid.store import migrate, session
 from smartgrid.store.engine import engine, engine_for
 from smartgrid.store.models import Base, Batch
+from smartgrid.store.reporting_views import drop_views
 
 NOON = datetime(2024, 3, 31, 12, tzinfo=UTC)
 
@@ -31,6 +32,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     get_settings.cache_clear()
     migrate()
     yield dsn
+    with engine().begin() as connection:
+        drop_views(connection)
     Base.metadata.drop_all(engine())
     with engine().begin() as connection:
         connection.exec_driver_sql("DROP TABLE alembic_version")

@@ -3,7 +3,14 @@
 from alembic import context
 
 # Each module adds its tables to the metadata.
-from smartgrid.store import events, mining_tables, notification_tables, powerbi_tables  # noqa: F401
+from smartgrid.store import (  # noqa: F401
+    events,
+    mining_tables,
+    notification_tables,
+    powerbi_tables,
+    reporting_tables,
+    routing_tables,
+)
 from smartgrid.store.models import Base
 
 connection = context.config.attributes.get("connection")
