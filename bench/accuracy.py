@@ -1,15 +1,18 @@
 """How accurate are the forecasts, beside what else one would take?
 
     python bench/accuracy.py [--start 2008-05-05 --days 56 --start 2008-01-07] [--trainers per_hour_ridge,tpot]
+    python bench/accuracy.py --csv demand.csv --column time=Date --column load=Demand --unit load=MW \\
+        --timezone Europe/London --holidays GB --days 28
     SMARTGRID_CONFIG=mygrid.toml python bench/accuracy.py --zone GRID --start 2014-11-03 --days 28
 
-Day ahead from every local midnight of a window, on the embedded data or any configured source; without --zone the sum
-of all zones. Every trainer searches on the days before the selection window, is refitted as in any backtest, and the
-smallest error on the selection window names the champion; the mean of the trainers takes part. Peers get the same
-series by local time, with the same temperature where they take one, in environments of their own that uv makes for
-the run; --peer-python NAME=PATH gives one that is there. Without searching trainers a window of eight weeks takes 100
-to 150 CPU seconds, nearly all of it the peers'. OpenSTEF 4 is not among them: it needs Python 3.12, and the
-environments of this bench share the Python of the project.
+Day ahead from every local midnight of a window, on the embedded data, a file (--csv; the interval is read off the
+times) or any configured source; without --start the last days of the data; without --zone the sum of all zones. Every
+trainer searches on the days before the selection window, is refitted as in any backtest, and the smallest error on the
+selection window names the champion; the mean of the trainers takes part. Peers get the same series by local time, with
+the same temperature where they take one, in environments of their own that uv makes for the run; --peer-python
+NAME=PATH gives one that is there. Without searching trainers a window of eight weeks takes 100 to 150 CPU seconds,
+nearly all of it the peers'. OpenSTEF 4 is not among them: it needs Python 3.12, and the environments of this bench
+share the Python of the project.
 """
 
 from __future__ import annotations
@@ -44,8 +47,9 @@ from smartgrid.features.build import LOOKBACK_DAYS
 from smartgrid.features.calendar import days_and_slots, to_date
 from smartgrid.features.daily_grid import DailyGrid
 from smartgrid.features.frame import FeatureFrame
+from smartgrid.ingest.source import open_source
 from smartgrid.lake import Window
-from smartgrid.settings import Settings, get_settings
+from smartgrid.settings import Settings, get_settings, load_settings
 
 PEERS = Path(__file__).with_name("peers")
 PINS = {
@@ -56,6 +60,33 @@ LABELS = {"statsforecast": "MSTL + AutoETS (statsforecast)", "mlforecast": "Ligh
 MEAN = "mean of the trainers"
 # Summer and winter of the embedded data.
 WINDOWS = [date(2008, 5, 5), date(2008, 1, 7)]
+
+
+def settings_of(options: argparse.Namespace, home: Path) -> Settings:
+    """The configured settings; with --csv those of the file, with nothing of the configured lake."""
+    if options.csv is None:
+        return get_settings()
+    source = {"kind": "csv", "path": options.csv.absolute(), "timezone": options.timezone}
+    source |= {"columns": pairs(options.column), "units": pairs(options.unit)}
+    given = {"home": home, "timezone": options.timezone, "holidays": options.holidays}
+    times = open_source(load_settings(source=source, **given)).read(load_span(load_settings(source=source, **given)))
+    steps = times.sort("zone", "time").select(pl.col("time").diff().over("zone").drop_nulls())["time"]
+    minutes = int(steps.filter(steps > timedelta(0)).mode().sort()[0].total_seconds() // 60)
+    return load_settings(source=source | {"interval_minutes": minutes}, **given)
+
+
+def load_span(settings: Settings) -> Window:
+    return open_source(settings).span()
+
+
+def pairs(given: list[str]) -> dict[str, str]:
+    return dict(item.split("=", 1) for item in given)
+
+
+def last_days(settings: Settings, days: int) -> date:
+    """First local day of the last `days` whole days of the source."""
+    end = load_span(settings).end.astimezone(settings.grid_timezone).date()
+    return end - timedelta(days=days)
 
 
 @dataclass(frozen=True)
@@ -87,7 +118,9 @@ def prepare(settings: Settings, start: date, days: int, options: argparse.Namesp
         measurements, weather = total_series(measurements, shares), total_weather(weather, shares)
     have = (first - measurements["time"].min()).days
     zones = measurements["zone"].unique().to_list()
-    used = choose_temperature(options.temperature, measurements, weather, zones, first)
+    # What the record has, day-ahead forecasts first: all of the window is past.
+    second = first + timedelta(days=1)
+    used = choose_temperature(options.temperature, measurements, weather, zones, second, record_ends=True)
     snapshot = snapshot_of(
         settings, f"bench-{start}", measurements, weather, first, end, min(options.history_days, have), used
     )
@@ -227,6 +260,11 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--start", type=date.fromisoformat, action="append", help="first local day of a window")
     parser.add_argument("--days", type=int, action="append", help="length of each window; default 56")
+    parser.add_argument("--csv", type=Path, help="a file or folder of CSV files instead of the configured source")
+    parser.add_argument("--column", action="append", default=[], metavar="FIELD=NAME", help="of --csv, as in ingest")
+    parser.add_argument("--unit", action="append", default=[], metavar="FIELD=UNIT", help="of --csv, as in ingest")
+    parser.add_argument("--timezone", default="UTC", help="of the grid and of times without offset in --csv")
+    parser.add_argument("--holidays", help="with --csv: country or country-subdivision")
     parser.add_argument("--zone", help="one zone instead of the sum of all")
     parser.add_argument("--temperature", choices=("auto", "actual", "forecast", "none"), default="auto")
     parser.add_argument("--trainers", default="per_hour_ridge", help="comma-separated; empty: peers only")
@@ -240,15 +278,17 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    options, settings, began = arguments(), get_settings(), time.monotonic()
-    starts = options.start or WINDOWS
+    options, began = arguments(), time.monotonic()
     lengths = options.days or [56]
-    lengths += [lengths[-1]] * (len(starts) - len(lengths))
     wanted = [name for name in options.peers.split(",") if name]
     given = dict(pair.split("=", 1) for pair in options.peer_python)
     found = []
     with tempfile.TemporaryDirectory(prefix="bench-accuracy-") as name:
         folder = Path(name)
+        settings = settings_of(options, folder / "home")
+        embedded = settings.source.kind in ("gefcom2012", "bigdeal2022")
+        starts = options.start or (WINDOWS if embedded else [last_days(settings, lengths[0])])
+        lengths += [lengths[-1]] * (len(starts) - len(lengths))
         pythons = {n: Path(given[n]) if n in given else environment(folder / n, PINS[n]) for n in wanted}
         for start, days in zip(starts, lengths, strict=True):
             task = prepare(settings, start, days, options)

@@ -8,13 +8,14 @@ from typing import Any
 import polars as pl
 
 from smartgrid.automl.candidate import moment
-from smartgrid.automl.history import history
+from smartgrid.automl.history import data_end, history
 from smartgrid.automl.snapshot import TemperatureChoice, choose_temperature, snapshot_of
 from smartgrid.automl.trainer import Budget, NotEnoughHistory, Progress, trainer
 from smartgrid.evaluation.backtest import NAIVES, SYSTEM, naive, rolling_origin, system_total
 from smartgrid.evaluation.metrics import Scores, score
 from smartgrid.evaluation.scale import weekly_naive_scales
 from smartgrid.features.build import LOOKBACK_DAYS
+from smartgrid.features.calendar import local_midnight
 from smartgrid.lake import Window
 from smartgrid.settings import Settings
 
@@ -23,7 +24,7 @@ def backtest(
     settings: Settings,
     *,
     trainer_name: str,
-    start: date,
+    start: date | None,
     days: int,
     temperature: TemperatureChoice,
     system_total_only: bool,
@@ -32,7 +33,7 @@ def backtest(
     budget: Budget,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Rolling-origin backtest of `days` local days from `start`; refits weekly.
+    """Rolling-origin backtest of `days` local days from `start` (None: the last of the data); refits weekly.
 
     With `system_total_only` the zones are added up first and one series is forecast; a time at which a zone is
     missing has no total.
@@ -41,6 +42,8 @@ def backtest(
         NotEnoughHistory, UnknownTrainer
     """
     chosen = trainer(trainer_name)
+    if start is None:
+        start = local_midnight(data_end(settings), settings.grid_timezone).date() - timedelta(days=days)
     first = datetime(start.year, start.month, start.day, tzinfo=settings.grid_timezone)
     end = first + timedelta(days=days)
     window = Window(first - timedelta(days=history_days + LOOKBACK_DAYS), end)
@@ -54,7 +57,11 @@ def backtest(
     have = (first - earliest).days if isinstance(earliest, datetime) else 0
     if have < 28:
         raise NotEnoughHistory(have, 28, f"backtest from {start}")
-    used = choose_temperature(temperature, measurements, weather, measurements["zone"].unique().to_list(), first)
+    # What the record has, day-ahead forecasts first: all of the window is past.
+    known_zones = measurements["zone"].unique().to_list()
+    used = choose_temperature(
+        temperature, measurements, weather, known_zones, first + timedelta(days=1), record_ends=True
+    )
     snapshot = snapshot_of(
         settings, f"backtest-{start}", measurements, weather, first, end, min(history_days, have), used
     )

@@ -17,9 +17,11 @@ def register(app: typer.Typer) -> None:
 
 
 def backtest_command(
-    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First local day of the backtest.")],
+    start: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First local day; default: the last days of the data.")
+    ] = None,
     days: Annotated[int, typer.Option(min=1, max=730, help="Length of the backtest.")] = 56,
-    trainer: Annotated[str, typer.Option(help="per_hour_ridge or tpot.")] = "per_hour_ridge",
+    trainer: Annotated[str, typer.Option(help="per_hour_ridge, tpot, autokeras or h2o.")] = "per_hour_ridge",
     temperature: Annotated[
         TemperatureChoice, typer.Option(help="Temperature of the target day: forecast, actual (flatters), none, auto.")
     ] = "auto",
@@ -38,7 +40,7 @@ def backtest_command(
     result = backtest(
         settings,
         trainer_name=trainer,
-        start=start.date(),
+        start=start.date() if start else None,
         days=days,
         temperature=temperature,
         system_total_only=system_total,

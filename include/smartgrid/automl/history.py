@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from smartgrid import clock
 from smartgrid.ingest.source import open_source
 from smartgrid.lake import Window, read_measurements, read_weather
 from smartgrid.lake.measurements import MEASUREMENT_SCHEMA, WEATHER_SCHEMA
@@ -53,3 +54,8 @@ def history(settings: Settings, window: Window) -> tuple[pl.DataFrame, pl.DataFr
         .sort("zone", "time")
     )
     return measured, forecasts, "source"
+
+
+def data_end(settings: Settings) -> datetime:
+    """Where recorded data end, also if the replay has not come so far; live ones end now."""
+    return open_source(settings).span().end if settings.clock == "replay" else clock.now(settings)

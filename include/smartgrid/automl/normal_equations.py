@@ -49,6 +49,27 @@ class CrossProducts:
             values = getattr(self, name)
             values[into] = values[groups].sum(axis=0)
 
+    def first(self, columns: int) -> CrossProducts:
+        """The same sums of the first `columns` inputs alone."""
+        return CrossProducts(
+            self.count,
+            self.inputs[:, :columns],
+            self.products[:, :columns, :columns],
+            self.with_target[:, :columns],
+            self.target,
+        )
+
+    def less(self, column: int) -> CrossProducts:
+        """The sums with the input `column` taken from the target. A ridge on them is drawn towards that input instead
+        of towards a constant."""
+        return CrossProducts(
+            self.count,
+            self.inputs,
+            self.products,
+            self.with_target - self.products[:, :, column],
+            self.target - self.inputs[:, column],
+        )
+
     def standardised(self, group: int) -> tuple[Floats, Floats, Floats, Floats]:
         """Of centred inputs with deviation 1: their products (k, k), those with the centred target (k,), and the mean
         and scale (k,) that were taken out. Columns that never change get an infinite scale."""

@@ -42,9 +42,9 @@ class Penalty:
 CAUTIOUS = Penalty(alpha=10.0, slow_factor=SLOW_FACTORS[-1])
 
 
-def folds(days: Ints) -> list[tuple[int, int]]:
-    """Time-ordered folds (first day, day after the last) over the newest third of `days`, at most a year: earlier
-    ones would be judged with much less data than there are now, and ask for stronger penalties.
+def folds(days: Ints, most: int = FOLDS) -> list[tuple[int, int]]:
+    """At most `most` folds in time order (first day, day after the last) over the newest third of `days`, at most a
+    year: earlier ones would be judged with much less data than there are now, and ask for stronger penalties.
 
     >>> folds(np.arange(84))
     [(56, 63), (63, 70), (70, 77), (77, 84)]
@@ -52,11 +52,18 @@ def folds(days: Ints) -> list[tuple[int, int]]:
     first, end = int(days.min()), int(days.max()) + 1
     length = int(np.clip((end - first) // 12, *FOLD_DAYS))
     reach = min(365, (end - first) // 3)
-    count = min(FOLDS, reach // length)
+    count = min(most, reach // length)
     if count < 2:
         return []
     starts = np.linspace(end - reach, end - length, count).round()
     return [(int(start), int(start) + length) for start in starts]
+
+
+def sampled_slots(slot: Ints, at_most: int) -> Ints:
+    """At most `at_most` of the slots that occur, evenly over the day."""
+    present = np.unique(slot)
+    sampled: Ints = present[np.unique(np.linspace(0, len(present) - 1, min(at_most, len(present))).round().astype(int))]
+    return sampled
 
 
 def choose_penalty(
@@ -69,12 +76,10 @@ def choose_penalty(
         is_slow: columns (k,) that move with the season or the years.
         max_slots: slots of the day to try; all regressions of a zone share what is found.
     """
-    present = np.unique(slot)
-    sampled = present[np.unique(np.linspace(0, len(present) - 1, min(max_slots, len(present))).round().astype(int))]
     options = [Penalty(alpha, factor) for factor in SLOW_FACTORS for alpha in ALPHAS]
     error, judged = np.zeros(len(options)), 0
     windows = folds(day)
-    for one in sampled:
+    for one in sampled_slots(slot, max_slots):
         own = slot == one
         X, y, when = inputs[own], ratio[own], day[own]
         sums, done = CrossProducts.empty(1, inputs.shape[1]), int(when.min())

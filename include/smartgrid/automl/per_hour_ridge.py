@@ -1,8 +1,8 @@
 """One ridge regression for each zone and hour of the day: the bar that every other trainer has to beat.
 
 Linear, exact to export, fits in seconds. How strongly a zone's regressions are penalised is chosen on the newest parts
-of its history, in time order (`penalty_search`). With some weeks of history half of the forecast may come from the
-seasonal profile (`profile_ridge`).
+of its history, in time order (`penalty_search`). So is how much of the forecast comes from the seasonal profile
+(`ridge_members`).
 """
 
 from __future__ import annotations
@@ -15,15 +15,24 @@ import numpy.typing as npt
 
 from smartgrid.automl.normal_equations import CrossProducts, solve
 from smartgrid.automl.penalty_search import CAUTIOUS, Penalty, choose_penalty
-from smartgrid.automl.profile_ridge import choose_share, fit_profile
+from smartgrid.automl.profile_ridge import fit_profile
+from smartgrid.automl.ridge_columns import (
+    cross_products,
+    days_of,
+    means_of,
+    plain_columns,
+    profile_columns,
+    slow_columns,
+)
+from smartgrid.automl.ridge_members import MEMBERS, PLAIN_ONLY, ZoneRows, choose_shares, goes_on
 from smartgrid.automl.trainer import Budget, NotEnoughHistory, Progress, SearchSummary
 from smartgrid.features.frame import FeatureFrame
-from smartgrid.features.schema import PROFILE_COLUMNS, FeatureSchema
+from smartgrid.features.schema import FeatureSchema
 
 Floats = npt.NDArray[np.float64]
+_Table = tuple[Floats, Floats]  # weights and intercepts of every slot
 TRIED_SLOTS, MIN_TRIED_SLOTS = 24, 4  # of all zones together, and of each
 MIN_DAYS = 28  # below this a zone gets the pooled model
-FILL_ROWS = 50_000  # rows that the stand-ins for missing values are taken from
 
 
 @dataclass
@@ -54,19 +63,28 @@ class FittedPerHourRidge:
 
 @dataclass
 class PerHourRidgeRecipe:
-    """Penalties (zones + 1, slots) that the search chose, and what they are multiplied by for columns that move with
-    the season or the years, `slow_factors` (zones + 1,); None: one. `profile_shares` (zones + 1,) of the forecast come
-    from the seasonal profile; None: nothing."""
+    """What the search chose for every zone, the pooled model of unknown zones last.
+
+    `alphas` (zones + 1, slots) are the penalties of the plain ridge, `slow_factors` (zones + 1,) what they are
+    multiplied by for columns that move with the season or the years (None: one). `anchored` are alpha and slow factor
+    (zones + 1, 2) of the ridge that is drawn towards the profile, `shares` (zones + 1, 4) the weights of the members of
+    `ridge_members`; None: the plain ridge alone.
+    """
 
     schema: FeatureSchema
     alphas: Floats
     slow_factors: Floats | None = None
-    profile_shares: Floats | None = None
+    anchored: Floats | None = None
+    shares: Floats | None = None
 
     @property
     def summary(self) -> SearchSummary:
         """In a line; choosing penalties takes no trials."""
-        return SearchSummary(0, f"{self.alphas.size} ridge regressions, median penalty {np.median(self.alphas):g}")
+        best = f"{self.alphas.size} ridge regressions, median penalty {np.median(self.alphas):g}"
+        if self.shares is not None:
+            parts = [f"{name} {share:.0%}" for name, share in zip(MEMBERS, self.shares.mean(axis=0), strict=True)]
+            best += f"; {', '.join(parts)}"
+        return SearchSummary(0, best)
 
     def fit(self, frame: FeatureFrame) -> FittedPerHourRidge:
         """Solve the regressions with the chosen penalties.
@@ -75,96 +93,140 @@ class PerHourRidgeRecipe:
             NotEnoughHistory: fewer than 28 days in all zones together.
         """
         with _one_thread():
-            model = self._fit(frame)
-            shares = self.profile_shares
-            return model if shares is None or not shares.any() else self._with_profile(model, frame, shares)
+            return self._fit(frame)
 
     def _fit(self, frame: FeatureFrame) -> FittedPerHourRidge:
-        columns = _columns(self.schema)
-        sums, fill = _cross_products(frame, columns)
         n_zones, n_slots = len(self.schema.zones), self.schema.slots_per_day
-        is_slow = _slow(self.schema, columns)
-        slow_factors = np.ones(n_zones + 1) if self.slow_factors is None else self.slow_factors
-        weights = np.zeros((n_zones + 1, n_slots, len(columns)))
-        intercepts = np.zeros((n_zones + 1, n_slots))
+        of_plain, of_profile = plain_columns(self.schema), profile_columns(self.schema)
+        shares = np.tile(PLAIN_ONLY, (n_zones + 1, 1)) if self.shares is None else self.shares.copy()
+        if not shares[:, 1:].any():
+            of_profile = []
+        columns, n_plain = of_plain + of_profile, len(of_plain)
+        sums, fill = cross_products(frame, columns)
         for slot in range(n_slots):
-            pooled = n_zones * n_slots + slot
-            for zone in range(n_zones, -1, -1):
-                group = zone * n_slots + slot
-                if sums.count[group] < MIN_DAYS:
-                    weights[zone, slot], intercepts[zone, slot] = weights[n_zones, slot], intercepts[n_zones, slot]
-                else:
-                    penalty = Penalty(float(self.alphas[zone, slot]), float(slow_factors[zone]))
-                    weights[zone, slot], intercepts[zone, slot] = solve(sums, group, penalty.of(is_slow))
-            if sums.count[pooled] < MIN_DAYS:
-                raise NotEnoughHistory(float(sums.count[pooled]), MIN_DAYS, f"per_hour_ridge, slot {slot}")
-        return FittedPerHourRidge(self.schema, columns, weights, intercepts, fill)
-
-    def _with_profile(self, model: FittedPerHourRidge, frame: FeatureFrame, shares: Floats) -> FittedPerHourRidge:
-        """The weighted mean of `model` and the profile regressions of the zones: again one table."""
-        profile_columns = _profile_columns(self.schema)
-        usable = frame.trainable()
-        profile, zone = usable.X[:, profile_columns], usable.column("zone_code")
-        slot, n_zones, n_slots = usable.column("slot").astype(np.int64), len(self.schema.zones), model.weights.shape[1]
-        weights = np.concatenate([model.weights, np.zeros((n_zones + 1, n_slots, len(profile_columns)))], axis=2)
-        intercepts = model.intercepts.copy()
-        pooled = fit_profile(profile, usable.ratio, slot, n_slots)
-        for code in np.flatnonzero(shares > 0):
-            rows = zone == code
-            own = fit_profile(profile[rows], usable.ratio[rows], slot[rows], n_slots) if code < n_zones else None
-            fitted = own if own is not None else pooled
+            if (count := float(sums.count[n_zones * n_slots + slot])) < MIN_DAYS:
+                raise NotEnoughHistory(count, MIN_DAYS, f"per_hour_ridge, slot {slot}")
+        slow = np.ones(n_zones + 1) if self.slow_factors is None else self.slow_factors
+        penalties = [
+            Penalty(float(alpha), float(factor)) for alpha, factor in zip(self.alphas[:, 0], slow, strict=True)
+        ]
+        model = FittedPerHourRidge(
+            self.schema,
+            columns,
+            np.zeros((n_zones + 1, n_slots, len(columns))),
+            np.zeros((n_zones + 1, n_slots)),
+            fill,
+        )
+        for code, fitted in enumerate(self._profiles(frame, of_profile, shares[:, 2])):
             if fitted is None:
+                shares[code] += shares[code, 2] * (PLAIN_ONLY - np.eye(len(MEMBERS))[2])
+            else:
+                model.weights[code, :, n_plain:] += shares[code, 2] * fitted[0]
+                model.intercepts[code] += shares[code, 2] * fitted[1]
+        if of_profile:
+            model.weights[:, :, n_plain:] += (shares[:, 3, None] * goes_on(len(of_profile)))[:, None, :]
+        _add_ridge(model, sums.first(n_plain), shares[:, 0], penalties, slow_columns(self.schema, of_plain))
+        if self.anchored is not None and shares[:, 1].any():
+            penalties = [Penalty(float(alpha), float(factor)) for alpha, factor in self.anchored]
+            _add_ridge(model, sums.less(n_plain), shares[:, 1], penalties, slow_columns(self.schema, columns))
+            model.weights[:, :, n_plain] += shares[:, 1, None]
+        return model
+
+    def _profiles(self, frame: FeatureFrame, columns: list[int], shares: Floats) -> list[_Table | None]:
+        """The profile regression of every zone with a share of it, the pooled one last and for zones that have too
+        little."""
+        rows = np.flatnonzero(frame.usable())
+        profile, ratio = frame.X[:, columns][rows], frame.ratio[rows]
+        zone, slot = frame.column("zone_code")[rows], frame.column("slot")[rows].astype(np.int64)
+        n_slots = self.schema.slots_per_day
+        pooled = fit_profile(profile, ratio, slot, n_slots) if shares.any() else None
+        found: list[_Table | None] = []
+        for code in range(len(self.schema.zones)):
+            own = None
+            if shares[code]:
+                mine = zone == code
+                own = fit_profile(profile[mine], ratio[mine], slot[mine], n_slots)
+            found.append(own if own is not None else pooled)
+        return [*found, pooled]
+
+
+def _add_ridge(
+    model: FittedPerHourRidge,
+    sums: CrossProducts,
+    shares: Floats,
+    penalties: list[Penalty],
+    is_slow: npt.NDArray[np.bool_],
+) -> None:
+    """Add to `model` the regressions of every zone and slot, weighted by `shares` (zones + 1,). A zone with too few
+    days gets the pooled ones."""
+    pooled, n_slots, n_columns = len(shares) - 1, model.weights.shape[1], len(is_slow)
+    for slot in range(n_slots):
+        of_pooled = solve(sums, pooled * n_slots + slot, penalties[pooled].of(is_slow))
+        for zone, share in enumerate(shares):
+            if not share:
                 continue
-            weights[code] *= 1 - shares[code]
-            weights[code, :, len(model.columns) :] = shares[code] * fitted[0]
-            intercepts[code] = (1 - shares[code]) * intercepts[code] + shares[code] * fitted[1]
-        fill = np.concatenate([model.fill, _fill(profile)])
-        return FittedPerHourRidge(self.schema, model.columns + profile_columns, weights, intercepts, fill)
+            group = zone * n_slots + slot
+            own = zone != pooled and sums.count[group] >= MIN_DAYS
+            weights, intercept = solve(sums, group, penalties[zone].of(is_slow)) if own else of_pooled
+            model.weights[zone, slot, :n_columns] += share * weights
+            model.intercepts[zone, slot] += share * intercept
 
 
 class PerHourRidge:
-    """The trainer: chooses the penalty of every regression."""
+    """The trainer: chooses the penalties of every zone and the shares of the members."""
 
     name = "per_hour_ridge"
     library = "numpy"
 
     def search(self, frame: FeatureFrame, budget: Budget, progress: Progress) -> PerHourRidgeRecipe:
-        """Choose a penalty for each zone, and their median for the pooled regressions. Takes seconds; the budget is not
-        used up."""
+        """Choose penalties and shares for each zone, and what zones that training did not see get: medians and means.
+        Takes seconds; the budget is not used up."""
         with _one_thread():
             return self._search(frame, progress)
 
     def _search(self, frame: FeatureFrame, progress: Progress) -> PerHourRidgeRecipe:
-        schema, columns = frame.schema, _columns(frame.schema)
-        n_zones, is_slow = len(schema.zones), _slow(frame.schema, columns)
+        schema, n_zones = frame.schema, len(frame.schema.zones)
         progress(f"choosing the penalties of {n_zones} zones")
-        zone = frame.column("zone_code")
-        usable = frame.usable()
+        zone, usable = frame.column("zone_code"), frame.usable()
         max_slots = max(MIN_TRIED_SLOTS, TRIED_SLOTS // max(n_zones, 1))
-        profile_columns = _profile_columns(schema)
-        chosen: list[Penalty] = []
-        shares: list[float] = []
-        for code in range(n_zones):
-            rows = np.flatnonzero(usable & (zone == code))
-            if not len(rows):
-                chosen.append(CAUTIOUS)
-                shares.append(0.0)
-                continue
-            inputs = frame.X[rows][:, columns]
-            inputs = np.where(np.isfinite(inputs), inputs, _fill(inputs))
-            day = _days(frame, rows)
-            slot = frame.column("slot")[rows].astype(np.int64)
-            ratio, profile = frame.ratio[rows], frame.X[rows][:, profile_columns]
-            chosen.append(choose_penalty(inputs, ratio, day, slot, is_slow, max_slots))
-            share = choose_share(inputs, profile, ratio, day, slot, is_slow, chosen[-1]) if profile_columns else 0.0
-            shares.append(share)
-        alphas = np.array([penalty.alpha for penalty in chosen])
-        slow = np.array([penalty.slow_factor for penalty in chosen])
-        alphas, slow = np.append(alphas, np.median(alphas)), np.append(slow, np.median(slow))
-        progress(f"penalties chosen, median {alphas[-1]:g}")
-        shares.append(float(np.median(shares)) if shares else 0.0)
-        alphas = np.repeat(alphas[:, None], schema.slots_per_day, axis=1)
-        return PerHourRidgeRecipe(schema, alphas, slow, np.array(shares))
+        chosen = [_zone_choice(frame, np.flatnonzero(usable & (zone == code)), max_slots) for code in range(n_zones)]
+        plain = np.array([[penalty.alpha, penalty.slow_factor] for penalty, _, _ in chosen])
+        anchored = np.array([[penalty.alpha, penalty.slow_factor] for _, penalty, _ in chosen])
+        shares = np.array([share for _, _, share in chosen])
+        plain = np.vstack([plain, np.median(plain, axis=0)])
+        progress(f"penalties chosen, median {plain[-1, 0]:g}")
+        return PerHourRidgeRecipe(
+            schema,
+            np.repeat(plain[:, :1], schema.slots_per_day, axis=1),
+            plain[:, 1],
+            np.vstack([anchored, np.median(anchored, axis=0)]),
+            np.vstack([shares, shares.mean(axis=0)]),
+        )
+
+
+def _zone_choice(frame: FeatureFrame, rows: npt.NDArray[np.int64], max_slots: int) -> tuple[Penalty, Penalty, Floats]:
+    """Penalties of the plain and the anchored ridge of one zone, and the shares of the members."""
+    schema = frame.schema
+    of_plain, of_profile = plain_columns(schema), profile_columns(schema)
+    if not len(rows):
+        return CAUTIOUS, CAUTIOUS, PLAIN_ONLY
+    columns, n_plain = of_plain + of_profile, len(of_plain)
+    inputs = frame.X[rows][:, columns]
+    known = ZoneRows(
+        np.where(np.isfinite(inputs), inputs, means_of(inputs)),
+        inputs[:, n_plain:],
+        frame.ratio[rows],
+        days_of(frame, rows),
+        frame.column("slot")[rows].astype(np.int64),
+        slow_columns(schema, columns),
+    )
+    is_slow = known.is_slow
+    plain = choose_penalty(known.inputs[:, :n_plain], known.ratio, known.day, known.slot, is_slow[:n_plain], max_slots)
+    if not of_profile:
+        return plain, CAUTIOUS, PLAIN_ONLY
+    rest = known.ratio - known.inputs[:, n_plain]
+    anchored = choose_penalty(known.inputs, rest, known.day, known.slot, is_slow, max_slots)
+    return plain, anchored, choose_shares(known, plain, anchored, max_slots)
 
 
 def _one_thread() -> AbstractContextManager[object]:
@@ -173,59 +235,3 @@ def _one_thread() -> AbstractContextManager[object]:
 
     limits: AbstractContextManager[object] = threadpool_limits(1)
     return limits
-
-
-def _columns(schema: FeatureSchema) -> list[int]:
-    """All but the columns that say which regression applies and in which scale, and those of the profile."""
-    left_out = ("zone_code", "slot", "level_kw", *PROFILE_COLUMNS)
-    return [index for index, name in enumerate(schema.names) if name not in left_out]
-
-
-def _profile_columns(schema: FeatureSchema) -> list[int]:
-    """Those of the profile; none where a schema is without them."""
-    if not set(PROFILE_COLUMNS) <= set(schema.names):
-        return []
-    return [schema.index(name) for name in PROFILE_COLUMNS]
-
-
-def _slow(schema: FeatureSchema, columns: list[int]) -> npt.NDArray[np.bool_]:
-    """Columns that move with the season or the years."""
-    names = [schema.names[index] for index in columns]
-    return np.array([name.startswith("year_") or name == "trend_years" for name in names], dtype=np.bool_)
-
-
-def _days(frame: FeatureFrame, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Days since 1970 of the rows' issue times: all rows of a local day share one."""
-    days: npt.NDArray[np.int64] = frame.issue_time[rows].astype("datetime64[D]").astype(np.int64)
-    return days
-
-
-def _cross_products(frame: FeatureFrame, columns: list[int]) -> tuple[CrossProducts, Floats]:
-    """Sums of every zone and slot, the pooled ones last, and the means that stand in for missing values."""
-    n_zones, n_slots = len(frame.schema.zones), frame.schema.slots_per_day
-    rows = np.flatnonzero(frame.usable())
-    zone = frame.X[rows, frame.schema.index("zone_code")].astype(np.int64)
-    slot = frame.X[rows, frame.schema.index("slot")].astype(np.int64)
-    fill = _fill(frame.X[rows[:: max(1, len(rows) // FILL_ROWS)]][:, columns])
-    group = np.where(zone < 0, n_zones, zone) * n_slots + slot
-    order = np.argsort(group, kind="stable")
-    edges = np.searchsorted(group[order], np.arange((n_zones + 1) * n_slots + 1))
-    sums = CrossProducts.empty((n_zones + 1) * n_slots, len(columns))
-    ratio = frame.ratio
-    for number in range(n_zones * n_slots):
-        chosen = rows[order[edges[number] : edges[number + 1]]]
-        if not len(chosen):
-            continue
-        inputs = frame.X[chosen][:, columns]
-        sums.add(number, np.where(np.isfinite(inputs), inputs, fill), ratio[chosen])
-    for number in range(n_slots):
-        sums.pool(n_zones * n_slots + number, [zone * n_slots + number for zone in range(n_zones)])
-    return sums, fill
-
-
-def _fill(inputs: Floats) -> Floats:
-    """Mean of each column, to stand in for missing values."""
-    finite = np.isfinite(inputs)
-    count = np.maximum(finite.sum(axis=0), 1)
-    fill: Floats = np.where(finite, inputs, 0.0).sum(axis=0) / count
-    return fill

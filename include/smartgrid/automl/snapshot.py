@@ -38,6 +38,8 @@ def take_snapshot(
     temperature: TemperatureChoice,
     key: str = "",
     selection_days: int | None = None,
+    *,
+    record_may_end: bool = False,
 ) -> Snapshot:
     """Write the measurements and weather known now to the run's folder.
 
@@ -48,6 +50,8 @@ def take_snapshot(
         temperature: `auto` takes temperature forecasts where the lake has them for the coming day, else the measured
             values that stand in for them under the replay clock, else none.
         key: distinguishes runs on the same data; the same key gives the same run.
+        record_may_end: `auto` of a replay that has no coming day left takes what the last recorded day has. A model
+            that is to forecast that coming day would have to do without.
 
     Raises:
         NotEnoughHistory
@@ -74,7 +78,10 @@ def take_snapshot(
     wanted_days = settings.training.selection_days if selection_days is None else selection_days
     chosen_days = affordable_selection_days(wanted_days, before_test_days)
     select_start = local_midnight(backtest_start - timedelta(days=chosen_days), timezone)
-    chosen = choose_temperature(temperature, measurements, weather, zones, end)
+    nothing_comes = settings.clock == "replay" and weather.filter(pl.col("time") >= end.astimezone(UTC)).is_empty()
+    chosen = choose_temperature(
+        temperature, measurements, weather, zones, end, record_ends=record_may_end and nothing_comes
+    )
     content = hashlib.sha256(measurements.select("zone", "time", "load_kw").hash_rows(seed=0).to_numpy().tobytes())
     identity = "|".join(
         [content.hexdigest(), str(window), str(days), str(backtest_days), str(chosen_days), chosen, key]
@@ -131,18 +138,32 @@ def trainable_zones(measurements: pl.DataFrame, interval_minutes: int) -> list[s
 
 
 def choose_temperature(
-    wanted: TemperatureChoice, measurements: pl.DataFrame, weather: pl.DataFrame, zones: list[str], end: datetime
+    wanted: TemperatureChoice,
+    measurements: pl.DataFrame,
+    weather: pl.DataFrame,
+    zones: list[str],
+    end: datetime,
+    *,
+    record_ends: bool = False,
 ) -> Temperature:
-    """Which temperature the run uses: what the coming forecast will have, if history has it too."""
+    """Which temperature the run uses: what the coming forecast will have, if history has it too.
+
+    Where recorded data end at `end` (`record_ends`) there is no coming day: the last recorded one stands for it, with
+    its measured temperature where it has no other.
+    """
     if wanted != "auto":
         return wanted
     history = measurements.filter(pl.col("zone").is_in(zones))
     known = history["temperature_c"].is_not_null() & history["temperature_c"].is_not_nan()
     if history.is_empty() or known.sum() < COVERED * history.height:
         return "none"
-    coming = weather.filter(
-        pl.col("time").is_between(end.astimezone(UTC), (end + timedelta(days=1)).astimezone(UTC), closed="left")
-    )
+    first = end - timedelta(days=1) if record_ends else end
+    day = pl.col("time").is_between(first.astimezone(UTC), (first + timedelta(days=1)).astimezone(UTC), closed="left")
+    coming = weather.filter(day)
+    if record_ends:
+        measured = history.filter(day & pl.col("temperature_c").is_finite())
+        columns = [pl.lit("actual").alias("kind") if name == "kind" else pl.col(name) for name in coming.columns]
+        coming = pl.concat([coming, measured.select(columns)])
     for kind in ("forecast", "actual"):
         part = coming.filter(pl.col("kind") == kind)
         # Most hours of most zones: two hours of tomorrow's weather are no forecast.

@@ -44,6 +44,8 @@ def begin(
     selection_days: int | None,
     temperature: TemperatureChoice,
     key: str,
+    *,
+    record_may_end: bool = False,
 ) -> Snapshot:
     """Take the snapshot of a run and note beside it the preset and the environment; days not given are the preset's.
 
@@ -61,6 +63,7 @@ def begin(
         temperature,
         key,
         selection_days,
+        record_may_end=record_may_end,
     )
     path = folder(taken.run_id) / TOURNAMENT_FILE
     if not path.exists():
@@ -91,7 +94,10 @@ def hold(settings: Settings, entry: Entry, progress: Progress) -> dict[str, Any]
     for name in names:
         trainer(name)
     ensure_data(settings, progress)
-    snapshot = begin(entry.preset, entry.history_days, entry.backtest_days, None, entry.temperature, entry.key)
+    # Held by hand on recorded data: how good a model is on them, although nothing is left that it could forecast.
+    snapshot = begin(
+        entry.preset, entry.history_days, entry.backtest_days, None, entry.temperature, entry.key, record_may_end=True
+    )
     run_id = snapshot.run_id
     progress(
         f"run {run_id}: {snapshot.measurements.rows:,} rows of {len(snapshot.zones)} zones, test window from "

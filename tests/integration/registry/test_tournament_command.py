@@ -70,20 +70,25 @@ def test_saved_model_is_served_and_predicts_what_library_and_mlflow_predict(
     import mlflow
 
     registered = held[0]["registered"]
+    X, served = _served(registered, tmp_path)
+    np.testing.assert_allclose(served, joblib.load(registered["model"]).predict(X), rtol=1e-6)
+    loaded = mlflow.pyfunc.load_model(f"models:/{registered['model_name']}/{registered['version']}")
+    np.testing.assert_allclose(loaded.predict(X), served, rtol=1e-12)
+
+
+def _served(registered: dict[str, Any], folder: Path) -> tuple[np.ndarray[Any, np.dtype[np.float64]], Any]:
+    """Feature rows, and what the model server answers from `model_base_path`."""
     base = registered["model_base_path"]
-    server = ServerProcess(tmp_path / "server.log", f"--model_name={MODEL}", f"--model_base_path={base}").start()
+    server = ServerProcess(folder / "server.log", f"--model_name={MODEL}", f"--model_base_path={base}").start()
     try:
         schema = json.loads((Path(registered["saved_model"]) / "assets.extra/feature_schema.json").read_text())
         X = _rows(FeatureSchema.model_validate(schema))
         url = f"{server.rest_url}/v1/models/{MODEL}/versions/{registered['version']}:predict"
         answer = requests.post(url, json={"instances": X.tolist()}, timeout=60)
         assert answer.ok, answer.text
-        served = np.array(answer.json()["predictions"], dtype=np.float64)
+        return X, np.array(answer.json()["predictions"], dtype=np.float64)
     finally:
         server.stop()
-    np.testing.assert_allclose(served, joblib.load(registered["model"]).predict(X), rtol=1e-6)
-    loaded = mlflow.pyfunc.load_model(f"models:/{registered['model_name']}/{registered['version']}")
-    np.testing.assert_allclose(loaded.predict(X), served, rtol=1e-12)
 
 
 def _rows(schema: FeatureSchema) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -213,7 +218,7 @@ def test_wrong_names_are_refused_before_any_work(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_smoke_preset_ends_with_all_four_trainers(tmp_path: Path) -> None:
+def test_smoke_preset_ends_with_all_four_trainers_and_a_winner_that_is_served(tmp_path: Path) -> None:
     grid = CsvGrid(tmp_path)
     done = grid.call("tournament", "--preset", "smoke", "--json", timeout_s=1100)
     assert done.returncode == 0, done.stderr[-4000:]
@@ -222,4 +227,7 @@ def test_smoke_preset_ends_with_all_four_trainers(tmp_path: Path) -> None:
     assert set(TRAINERS) <= set(rows)
     assert all(row.get("failed") or row["mape_percent"] > 0 for row in rows.values())
     assert sum(1 for name in TRAINERS if not rows[name].get("failed")) >= 3
-    assert result["registered"]["max_relative_difference"] <= 1e-6
+    registered = result["registered"]
+    assert registered["max_relative_difference"] <= 1e-6
+    X, served = _served(registered, tmp_path)
+    np.testing.assert_allclose(served, joblib.load(registered["model"]).predict(X), rtol=1e-6)
