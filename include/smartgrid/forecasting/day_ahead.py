@@ -29,11 +29,15 @@ PLAUSIBLE_LEVELS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class DayAhead:
-    """Forecast rows (n,) of all zones; `reason` is empty where the promoted model answered."""
+    """Forecast rows (n,) of all zones; `reason` is empty where the promoted model answered.
+
+    `band_kw` (n, 2) holds the quantiles 0.1 and 0.9; NaN where the model has none, or a naive forecast took its place.
+    """
 
     zone: npt.NDArray[np.str_]
     target_time: npt.NDArray[np.datetime64]
     load_kw: npt.NDArray[np.float64]
+    band_kw: npt.NDArray[np.float64]
     method: list[str]
     version: list[int | None]
     reason: list[str]
@@ -58,14 +62,30 @@ def forecast_day(
             log.warning("version %d does not answer: %s", candidate.version, error)
             tried.append(f"version {candidate.version}: {error}")
             continue
-        return _checked(frame, load, candidate, "; ".join(tried))
+        return _checked(frame, load, _band(settings, client, candidate, frame), candidate, "; ".join(tried))
     reason = "; ".join(tried) or "no model has been promoted yet"
     frame = _frame(settings, None, measurements, weather, zones, issue_time)
     everything = np.ones(len(frame), dtype=np.bool_)
-    empty = DayAhead(
-        frame.zone, frame.target_time, np.full(len(frame), np.nan), [""] * len(frame), [None] * len(frame), [], "none"
-    )
+    n, unknown = len(frame), np.full(len(frame), np.nan)
+    band = np.full((n, 2), np.nan)
+    empty = DayAhead(frame.zone, frame.target_time, unknown, band, [""] * n, [None] * n, [], "none")
     return _with_naive(empty, frame, everything, [reason] * len(frame))
+
+
+def _band(
+    settings: Settings, client: ServingClient, served: ServedVersion, frame: FeatureFrame
+) -> npt.NDArray[np.float64]:
+    """Quantiles 0.1 and 0.9 (n, 2) of the version that answered."""
+    try:
+        found = client.predict_named(
+            settings.model_name, {"features": frame.X}, version=served.version, signature_name="quantiles"
+        )
+        band: npt.NDArray[np.float64] = np.column_stack([found["q10"], found["q90"]]).astype(np.float64)
+    except ServingError as error:
+        # A model that was trained on too little history has no quantiles: the forecast stands without them.
+        log.info("version %d gives no quantiles: %s", served.version, error)
+        band = np.full((len(frame), 2), np.nan)
+    return band
 
 
 def _frame(
@@ -91,7 +111,13 @@ def _frame(
     )
 
 
-def _checked(frame: FeatureFrame, load: npt.NDArray[np.float64], served: ServedVersion, why_not_first: str) -> DayAhead:
+def _checked(
+    frame: FeatureFrame,
+    load: npt.NDArray[np.float64],
+    band: npt.NDArray[np.float64],
+    served: ServedVersion,
+    why_not_first: str,
+) -> DayAhead:
     """Take the model's answer where it is plausible, the naive forecast elsewhere."""
     level = frame.column("level_kw")
     bad = ~np.isfinite(load) | (load > PLAUSIBLE_LEVELS * level)
@@ -99,6 +125,7 @@ def _checked(frame: FeatureFrame, load: npt.NDArray[np.float64], served: ServedV
         frame.zone,
         frame.target_time,
         load,
+        band,
         [served.method] * len(frame),
         [served.version] * len(frame),
         [_note(why_not_first, bool(np.isfinite(row).all())) for row in frame.X],
@@ -126,8 +153,9 @@ def _with_naive(answered: DayAhead, frame: FeatureFrame, where: npt.NDArray[np.b
         "last_week_mean": frame.column("last_week_mean") * level,
         "level": level,
     }
-    load, method, version, reason = (
+    load, band, method, version, reason = (
         answered.load_kw.copy(),
+        answered.band_kw.copy(),
         list(answered.method),
         list(answered.version),
         list(answered.reason) or [""] * len(frame),
@@ -137,7 +165,8 @@ def _with_naive(answered: DayAhead, frame: FeatureFrame, where: npt.NDArray[np.b
         if name is None:
             continue  # a zone without any reading in a year: no forecast, reported by the caller
         load[row], method[row], version[row], reason[row] = options[name][row], name, None, reasons[row]
-    return DayAhead(answered.zone, answered.target_time, load, method, version, reason, answered.temperature)
+        band[row] = np.nan
+    return DayAhead(answered.zone, answered.target_time, load, band, method, version, reason, answered.temperature)
 
 
 def utc(moment: np.datetime64) -> datetime:

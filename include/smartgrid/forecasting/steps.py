@@ -92,6 +92,8 @@ def _write(result: DayAhead, issued: datetime, digest: str) -> None:
                 target_time=utc(result.target_time[row]),
                 issue_time=issued,
                 load_kw=float(result.load_kw[row]),
+                load_kw_q10=_or_none(result.band_kw[row, 0]),
+                load_kw_q90=_or_none(result.band_kw[row, 1]),
                 method=result.method[row],
                 model_version=result.version[row],
                 reason=result.reason[row],
@@ -101,3 +103,7 @@ def _write(result: DayAhead, issued: datetime, digest: str) -> None:
             )
             for row in np.flatnonzero(np.isfinite(result.load_kw))
         )
+
+
+def _or_none(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

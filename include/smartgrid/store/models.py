@@ -130,6 +130,8 @@ class Forecast(Base):
     target_time: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True, comment=TIME.meaning)
     issue_time: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
     load_kw: Mapped[float] = mapped_column(Float, comment=LOAD_KW.meaning)
+    load_kw_q10: Mapped[float | None] = mapped_column(Float, default=None, comment="quantile 0.1; null: not calibrated")
+    load_kw_q90: Mapped[float | None] = mapped_column(Float, default=None, comment="quantile 0.9; null: not calibrated")
     method: Mapped[str] = mapped_column(String(32), comment="stable_model, previous_version or weekly_naive")
     model_version: Mapped[int | None] = mapped_column(Integer, default=None)
     reason: Mapped[str] = mapped_column(Text, default="", comment="why the method is not stable_model")

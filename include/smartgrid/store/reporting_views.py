@@ -66,6 +66,8 @@ FORECAST_VS_MEASUREMENT = View(
         _column("{day}", "day", "UTC", "date", "Day of the hour that is forecast."),
         _column("f.issue_time", "issue_time", "UTC", "timestamp[utc]", "When the forecast was made (data time)."),
         _like("f.load_kw", LOAD_KW, "forecast_kw", "Forecast mean active power over the hour."),
+        _like("f.load_kw_q10", LOAD_KW, "forecast_q10_kw", "Load that is exceeded in 90 % of cases, by the forecast."),
+        _like("f.load_kw_q90", LOAD_KW, "forecast_q90_kw", "Load that is exceeded in 10 % of cases, by the forecast."),
         _like("m.load_kw", LOAD_KW, "measured_kw", "Measured mean active power over the hour."),
         _column(_ERROR, "error_kw", "kW", "float64", "Forecast minus measurement: positive is forecast too high."),
         _column(

@@ -17,6 +17,7 @@ from synthetic_load import synthetic
 
 from smartgrid import clock
 from smartgrid.automl import steps as automl
+from smartgrid.automl.quantiles import residual_quantiles
 from smartgrid.automl.run_folder import folder, load_snapshot
 from smartgrid.errors import NothingToDo
 from smartgrid.forecasting import steps as forecasting
@@ -61,7 +62,8 @@ def server(home: Path, run_id: str) -> Iterator[ServerProcess]:
     """The winner of the run, exported, published and promoted as version 3."""
     settings = get_settings()
     model = joblib.load(folder(run_id) / "candidates" / "per_hour_ridge" / "model.joblib")
-    export(model, folder(run_id) / "saved_model", load_snapshot(run_id).frame().X, count=500)
+    rows = load_snapshot(run_id).frame().X
+    export(model, folder(run_id) / "saved_model", rows, count=500, residual_quantiles=residual_quantiles(run_id))
     publish(folder(run_id) / "saved_model", settings.model_base_path, 3)
     with session() as transaction:
         transaction.add(
@@ -88,6 +90,7 @@ def test_without_any_model_the_weekly_naive_answers_and_says_why(home: Path) -> 
     assert result["methods"] == {"weekly_naive": 48}
     rows = stored(NOW)
     assert {row.reason for row in rows} == {"no model has been promoted yet"}
+    assert {(row.load_kw_q10, row.load_kw_q90) for row in rows} == {(None, None)}
     past = synthetic({"A": 100.0}, days=121)
     loads = dict(past.select("time", "load_kw").iter_rows())
     own = next(row for row in rows if row.zone == "A" and row.target_time == NOW + timedelta(hours=5))
@@ -136,6 +139,9 @@ def test_the_promoted_model_answers_for_every_zone_and_hour(server: ServerProces
     assert model.schema.temperature == "none"
     errors = [abs(row.load_kw / actual[row.zone, row.target_time] - 1) for row in rows]
     assert sum(errors) / len(errors) < 0.05
+    bands = [(row.load_kw_q10, actual[row.zone, row.target_time], row.load_kw_q90) for row in rows]
+    assert all(low is not None and high is not None and low < high for low, _, high in bands)
+    assert sum(bool(low <= load <= high) for low, load, high in bands) / len(bands) > 0.5, "80 % where nothing changes"
 
 
 def test_forecasting_again_replaces_the_rows_of_that_issue_time(server: ServerProcess) -> None:

@@ -58,6 +58,8 @@ def _forecasts() -> list[Forecast]:
                         target_time=target,
                         issue_time=issue,
                         load_kw=load,
+                        load_kw_q10=None if fallback else 0.9 * load,
+                        load_kw_q90=None if fallback else 1.1 * load,
                         method="weekly_naive" if fallback else "stable_model",
                         model_version=None if fallback else (1 if back > 3 else 2),
                         reason="the model server did not answer within 5 s" if fallback else "",

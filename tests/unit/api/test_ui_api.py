@@ -121,6 +121,22 @@ def test_system_is_the_sum_over_zones(viewer: TestClient, filled_home: Path) -> 
     assert whole["missing_hours"] == 0
 
 
+def test_a_zone_has_the_band_of_its_forecast_and_neither_a_sum_nor_a_naive_forecast_has_one(
+    viewer: TestClient, filled_home: Path
+) -> None:
+    issued = viewer.get("/api/v1/forecasts?zone=Z1&days=7").json()["issued"]
+    band, points = issued[-1]["band"], issued[-1]["points"]
+    assert [one["time"] for one in band] == [point["time"] for point in points]
+    for one, point in zip(band, points, strict=True):
+        assert one["load_kw_q10"] == pytest.approx(0.9 * point["load_kw"])
+        assert one["load_kw_q90"] == pytest.approx(1.1 * point["load_kw"])
+    naive = [issue for issue in issued if "weekly_naive" in issue["methods"]]
+    assert naive
+    assert all(issue["band"] == [] for issue in naive)
+    whole = viewer.get("/api/v1/forecasts?zone=SYSTEM&days=7").json()["issued"]
+    assert all(issue["band"] == [] for issue in whole)
+
+
 def test_hour_that_a_zone_lacks_is_left_out_of_the_sum(viewer: TestClient, filled_home: Path) -> None:
     root = get_settings().lake_root
     part = next(Path(root).glob("measurements/zone=Z2/year=2007/part.parquet"))

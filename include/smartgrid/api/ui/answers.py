@@ -71,6 +71,10 @@ def forecasts(settings: Settings, zone: str, days: int) -> models.Forecasts:
                     models.Point(time=time.astimezone(settings.grid_timezone), load_kw=load)
                     for time, load in issue.complete
                 ],
+                band=[
+                    models.Band(time=time.astimezone(settings.grid_timezone), load_kw_q10=low, load_kw_q90=high)
+                    for time, (low, high) in sorted(issue.band_kw.items())
+                ],
             )
         )
     return answer

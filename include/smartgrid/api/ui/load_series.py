@@ -39,6 +39,8 @@ class Issue:
     versions: set[int] = field(default_factory=set)
     reasons: set[str] = field(default_factory=set)
     temperature: str = ""
+    # Quantiles 0.1 and 0.9 of a single zone: those of a sum are not the sums of those of its parts.
+    band_kw: dict[datetime, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def complete(self) -> list[tuple[datetime, float]]:
@@ -74,10 +76,10 @@ def issues(zone: str, since: datetime | None = None, only_newest: bool = False) 
     with session() as open_session:
         for row in open_session.scalars(query):
             found[row.issue_time].append(row)
-    return [_issue(issue_time, rows) for issue_time, rows in found.items()]
+    return [_issue(issue_time, rows, with_band=zone != SYSTEM) for issue_time, rows in found.items()]
 
 
-def _issue(issue_time: datetime, rows: list[Forecast]) -> Issue:
+def _issue(issue_time: datetime, rows: list[Forecast], *, with_band: bool) -> Issue:
     issue = Issue(issue_time)
     for row in rows:
         issue.load_kw[row.target_time] = issue.load_kw.get(row.target_time, 0.0) + row.load_kw
@@ -88,4 +90,6 @@ def _issue(issue_time: datetime, rows: list[Forecast]) -> Issue:
         if row.reason:
             issue.reasons.add(row.reason)
         issue.temperature = row.temperature
+        if with_band and row.load_kw_q10 is not None and row.load_kw_q90 is not None:
+            issue.band_kw[row.target_time] = (row.load_kw_q10, row.load_kw_q90)
     return issue

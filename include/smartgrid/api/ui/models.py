@@ -25,6 +25,12 @@ class Point(BaseModel):
     load_kw: float = Field(description="mean power over the interval, kW")
 
 
+class Band(BaseModel):
+    time: datetime = Field(description="start of the interval")
+    load_kw_q10: float = Field(description="quantile 0.1 of the forecast, kW")
+    load_kw_q90: float = Field(description="quantile 0.9 of the forecast, kW")
+
+
 class IssuedForecast(BaseModel):
     """Everything that was forecast at one issue time."""
 
@@ -34,6 +40,9 @@ class IssuedForecast(BaseModel):
     reasons: list[str] = Field(description="why a method was not stable_model")
     temperature: Temperature | str = Field(description="what the model knew of the temperature")
     points: list[Point]
+    band: list[Band] = Field(
+        default_factory=list, description="empty for SYSTEM, and where no model with calibrated quantiles answered"
+    )
 
 
 class Forecasts(BaseModel):

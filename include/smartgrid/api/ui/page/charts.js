@@ -37,6 +37,18 @@ function describe(issue) {
   return `issued ${localTime(issue.issue_time).replace("T", " ").slice(0, 16)}, ${version}`;
 }
 
+// Eight in ten hours should lie between the two lines; they belong to the newest forecast alone.
+function bandTraces(issue, unit, color) {
+  const border = (key, extra) => Object.assign({
+    type: "scatter", mode: "lines", line: { color, width: 0 }, hoverinfo: "skip", showlegend: false,
+    x: issue.band.map((one) => localTime(one.time)), y: issue.band.map((one) => one[key] / unit.divisor),
+  }, extra);
+  return [
+    border("load_kw_q10", {}),
+    border("load_kw_q90", { name: "10 % to 90 %", fill: "tonexty", showlegend: true, opacity: 0.5 }),
+  ];
+}
+
 function drawLoad(element, figures) {
   const all = [...figures.measured, ...figures.issued.flatMap((issue) => issue.points)];
   const unit = scale(all);
@@ -47,6 +59,9 @@ function drawLoad(element, figures) {
     trace("weekly naive", withGaps(figures.weekly_naive), unit, { color: css("--soft"), width: 1, dash: "dot" }),
     trace("measured", withGaps(figures.measured), unit, { color: css("--ink"), width: 2 }),
   ];
+  if (newest >= 0 && figures.issued[newest].band.length) {
+    traces.push(...bandTraces(figures.issued[newest], unit, forecast));
+  }
   figures.issued.forEach((issue, i) => {
     const isFallback = Object.keys(issue.methods).some((method) => method !== "stable_model");
     const last = i === newest;
