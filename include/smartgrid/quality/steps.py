@@ -16,6 +16,7 @@ from smartgrid.lake import DatasetRef, Window
 from smartgrid.lake.files import join, read_bytes
 from smartgrid.lake.measurements import MEASUREMENT_SCHEMA, zones
 from smartgrid.quality.accounting import split
+from smartgrid.quality.batch_events import record_batch_events
 from smartgrid.quality.checkpoint import Verdict, run_checkpoint
 from smartgrid.quality.columnar import judge
 from smartgrid.quality.context import read_context
@@ -186,16 +187,19 @@ def _stopped(
     """Record the stop, and return the error to raise."""
     if report is None:
         report = Report(batch_id=batch.batch_id, ingested=rows, accepted=0, rejected=0)
-    _record(report.stopped(cause), "stopped")
+    _record(report.stopped(cause), "stopped", cause=cause)
     return PipelineStopped(batch.batch_id, cause, facts)
 
 
-def _record(report: Report, status: str, accepted: pl.DataFrame | None = None, reporting_days: int = 0) -> None:
+def _record(
+    report: Report, status: str, accepted: pl.DataFrame | None = None, reporting_days: int = 0, cause: str = ""
+) -> None:
     with session() as open_session:
         batch = open_session.get_one(Batch, report.batch_id)
         batch.status = status
         batch.accepted_rows, batch.rejected_rows = report.accepted, report.rejected
         batch.quarantine_uri = report.quarantine_uri
+        record_batch_events(open_session, batch, report, cause)
         open_session.add(
             Validation(
                 batch_id=report.batch_id,

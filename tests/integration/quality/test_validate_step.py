@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from sqlalchemy import select
 
 from smartgrid import lake
 from smartgrid.errors import NothingToDo
@@ -17,6 +18,7 @@ from smartgrid.quality.errors import BatchMissing, PipelineStopped
 from smartgrid.quality.quarantine import read_quarantine
 from smartgrid.settings import get_settings
 from smartgrid.store import session
+from smartgrid.store.events import EventRow
 from smartgrid.store.models import Batch, Validation
 
 
@@ -139,6 +141,28 @@ def test_a_bad_batch_is_stopped_and_nothing_of_it_reaches_the_lake(land, make_re
     assert stopped.accepted_rows == 0
     assert stopped.rejected_rows == stopped.rows
     assert [one.passed for one in validations()] == [False]
+
+
+def test_people_hear_of_a_stopped_batch_of_its_end_and_of_many_rejected_rows(land, make_readings):
+    frame = make_readings(zones=1, hours=24 * 15)
+    land("history", frame[: 24 * 14])
+    steps.validate()
+    day = frame[24 * 14 :]
+    land("bad", day.with_columns(load_kw=pl.col("load_kw") * 1000))
+    with pytest.raises(PipelineStopped):
+        steps.validate("bad")
+    land("good", day)
+    steps.validate("good")
+    sign = pl.when(pl.int_range(pl.len()) < 30).then(-1).otherwise(1)
+    land("history again", frame[: 24 * 14].with_columns(load_kw=pl.col("load_kw") * sign))
+    steps.validate("history again")
+    with session() as transaction:
+        events = [(event.kind, event.resolves, event.dedupe_key) for event in transaction.scalars(select(EventRow))]
+        rejected = transaction.scalars(select(EventRow).where(EventRow.kind == "data_rejected")).one()
+    key = events[0][2]
+    assert events == [("data_stopped", False, key), ("data_stopped", True, key), ("data_rejected", False, None)]
+    assert rejected.data["rejected_rows"] == 30
+    assert rejected.data["reasons"] == "load_negative 30"
 
 
 def test_a_critical_expectation_stops_the_batch(land, make_readings, settings):
