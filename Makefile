@@ -37,7 +37,7 @@ help: ## list the targets
 	grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 18
 
 setup: ## install both environments (.venv and .venv-ml); does nothing when they are up to date
-	deploy/install.sh main ml
+	deploy/install.sh main ml $(filter spark,$(SMARTGRID_ENGINE))
 
 run: setup ## start everything, run the pipeline through Airflow, print the forecasts
 	.venv/bin/smartgrid platform run
@@ -69,7 +69,7 @@ check: ## lint, format, types and import contracts
 
 bench: setup ## run the benchmarks of bench/
 	failed=0
-	for script in bench/accuracy.py bench/mining.py bench/serving.py bench/validation.py; do echo "== $$script"; .venv-ml/bin/python "$$script" || failed=1; done
+	for script in bench/accuracy.py bench/mining.py bench/notifications.py bench/serving.py bench/validation.py; do echo "== $$script"; .venv-ml/bin/python "$$script" || failed=1; done
 	exit $$failed
 
 lock: ## compile requirements*.txt anew from requirements*.in
@@ -77,6 +77,7 @@ lock: ## compile requirements*.txt anew from requirements*.in
 	compile() { $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header "$$@"; }
 	compile requirements.in -o requirements.txt
 	compile requirements-ml.in --override overrides-ml.txt -o requirements-ml.txt
+	compile requirements-spark.in -c requirements-ml.txt -o requirements-spark.txt
 	compile requirements-dev.in -c requirements.txt -c requirements-ml.txt -o requirements-dev.txt
 
 clean: ## remove caches and environments; var/ (data, models, databases) stays

@@ -158,6 +158,17 @@ def heading(text: str) -> None:
     print(f"\n{text}\n{'':<46}{'wall s':>9}{'CPU s':>9}{'peak MB':>9}{'wall':>9}{'CPU':>10} of ours", flush=True)
 
 
+def times(theirs: dict[str, Any], ours: dict[str, Any]) -> float:
+    """How often `ours` fits in `theirs`: by wall or by CPU seconds, whichever is less for us.
+
+    Ours runs on one thread: when it had to wait for the processor, wall seconds say how busy the machine was, and
+    only CPU seconds are left to compare.
+    """
+    by_cpu = theirs["cpu_s"] / ours["cpu_s"]
+    waited = ours["wall_s"] > 1.5 * ours["cpu_s"]
+    return float(by_cpu if waited else min(theirs["wall_s"] / ours["wall_s"], by_cpu))
+
+
 def verdict(text: str, good: bool) -> bool:
     print(f"  {'reached' if good else 'NOT REACHED'}: {text}", flush=True)
     return good
@@ -286,14 +297,14 @@ def bench_itemsets(quick: bool, folder: Path) -> list[bool]:
                 assert theirs["itemsets"] == ours["itemsets"], "mlxtend finds other itemsets"
                 how = peer + "".join(f", {option}={value}" for option, value in options.items())
                 line(f"mlxtend {how}", theirs, ours, "encoded frame to itemsets")
-                ratio = theirs["cpu_s"] / ours["cpu_s"]
+                ratio = times(theirs, ours)
                 reached.append(verdict(f"{ratio:.1f} times mlxtend's {how} (wanted: 20)", ratio >= 20))
             if python is not None:
                 min_count = smallest_count(number, support)
                 theirs = pyfim_itemsets(python, folder, baskets, min_count, peer)
                 assert theirs["itemsets"] == ours["itemsets"], "pyfim finds other itemsets"
                 line(f"pyfim {peer}, tuples of texts to itemsets", theirs, ours["from_lists"])
-                ratio = ours["from_lists"]["cpu_s"] / theirs["cpu_s"]
+                ratio = 1 / times(theirs, ours["from_lists"])
                 text = f"{ratio:.2f} times pyfim's {peer} time, both from lists of texts (wanted: at most 2)"
                 reached.append(verdict(text, ratio <= 2))
     return reached
@@ -362,7 +373,7 @@ def bench_kmeans(quick: bool, folder: Path) -> list[bool]:
             line(name, result, ours, f"inertia {result['inertia'] / best['inertia']:.4f} of KMeans'")
         assert ours["inertia"] <= 1.02 * best["inertia"], "more than 2 % above scikit-learn's inertia"
         if rows in (500_000, 50_000):
-            ratio, more = best["wall_s"] / ours["wall_s"], ours["inertia"] / best["inertia"]
+            ratio, more = times(best, ours), ours["inertia"] / best["inertia"]
             reached.append(
                 verdict(f"{ratio:.1f} times KMeans (wanted: 4), inertia {more:.4f} (at most 1.02)", ratio >= 4)
             )
@@ -446,7 +457,7 @@ def bench_dbscan(quick: bool) -> list[bool]:
         line("scikit-learn DBSCAN", theirs, ours)
         assert np.array_equal(ours["labels"], theirs["labels"]), "other labels"
         assert np.array_equal(ours["core"], theirs["core"]), "other core rows"
-        ratio = theirs["wall_s"] / ours["wall_s"]
+        ratio = times(theirs, ours)
         good = ratio >= 3 and ours["memory_mb"] < 4000
         reached.append(
             verdict(f"{ratio:.1f} times scikit-learn (wanted: 3), {ours['memory_mb']:,.0f} MB (4,000)", good)

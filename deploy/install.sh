@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Install the environments named on the command line: boot (uv alone), main (.venv), ml (.venv-ml), dev (test tools).
+# Install the environments named on the command line: boot (uv alone), main (.venv), ml (.venv-ml), dev (test tools),
+# spark (PySpark, into .venv-ml).
 # An environment whose stamp matches its lock and Python is left alone; one that was left half-finished is made anew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -48,7 +49,7 @@ environment() {
             $UV venv --quiet --clear --python "$interpreter" "$folder"
         fi
         touch "$folder/.installing"
-        rm -f "$folder"/.installed-* "$folder"/.project-* "$folder"/.dev-*
+        rm -f "$folder"/.installed-* "$folder"/.project-* "$folder"/.dev-* "$folder"/.spark-*
         # `sync` takes the lock as it is; `install -r` would resolve again and bring the CUDA packages back.
         $UV pip sync --quiet --compile-bytecode --python "$folder/bin/python" "$lock"
         touch "$stamp"
@@ -75,6 +76,21 @@ dev() {
     done
 }
 
+# What is in both locks has the same version in both (`make lock`): only what is missing is added.
+spark() {
+    local stamp
+    environment .venv-ml requirements-ml.txt
+    stamp=.venv-ml/.spark-$(key requirements-spark.txt)
+    if [ ! -e "$stamp" ]; then
+        local began=$SECONDS
+        echo "== .venv-ml: adding requirements-spark.txt"
+        rm -f .venv-ml/.spark-*
+        $UV pip install --quiet --no-deps --python .venv-ml/bin/python -r requirements-spark.txt
+        touch "$stamp"
+        echo "   Spark ready in $((SECONDS - began)) s"
+    fi
+}
+
 check_python
 boot
 for what in "$@"; do
@@ -83,6 +99,7 @@ for what in "$@"; do
         main) environment .venv requirements.txt ;;
         ml) environment .venv-ml requirements-ml.txt ;;
         dev) dev ;;
-        *) die "unknown environment '$what' (boot, main, ml, dev)" ;;
+        spark) spark ;;
+        *) die "unknown environment '$what' (boot, main, ml, dev, spark)" ;;
     esac
 done

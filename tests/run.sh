@@ -4,7 +4,8 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 unset PYTHONDONTWRITEBYTECODE
-deploy/install.sh main ml dev || exit 1
+# Spark is no part of what `make run` installs; its tests need it.
+deploy/install.sh main ml dev spark || exit 1
 
 # Browser tests use the machine's Chromium; without it they are skipped and say so.
 if ! command -v chromium >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -35,6 +36,7 @@ done
 part "make check" make check
 part "imports of .venv" .venv/bin/python tests/smoke/imports.py requirements.in
 part "imports of .venv-ml" .venv-ml/bin/python tests/smoke/imports.py requirements-ml.in
+part "imports of Spark" .venv-ml/bin/python tests/smoke/imports.py requirements-spark.in
 part "tests in .venv-ml" .venv-ml/bin/python -m pytest -q --durations=8 --junitxml="$reports/ml.xml" "${ignore[@]}" "$@" tests/unit tests/integration tests/faults
 part "tests in .venv" .venv/bin/python -m pytest -q --durations=8 --junitxml="$reports/main.xml" "$@" "${light[@]}"
 

@@ -226,7 +226,7 @@ class Mining(BaseModel):
     min_confidence: float = Field(0.25, gt=0, le=1, description="smallest confidence of a rule")
     max_q_value: float = Field(0.01, gt=0, le=1, description="largest corrected p value of a rule that is reported")
     min_rule_days: int = Field(5, ge=1, description="days that a rule has to rest on: zones share each day's weather")
-    odd_zone_days: int = Field(5, ge=1, description="new odd days of a zone in a week that are an event")
+    odd_zone_days: int = Field(3, ge=1, description="new odd days of a zone in a week that are an event")
     keep_runs: int = Field(60, ge=2, description="runs of each kind that the store keeps")
     vocabulary_file: Path | None = Field(None, description="YAML with the events; default: the packaged vocabulary")
     outage_log: OutageLog = Field(default_factory=OutageLog)
@@ -332,7 +332,9 @@ class Settings(BaseSettings):
     api_host: str = Field(
         "127.0.0.1", description="address on which the APIs of analytics_port and notifications_port listen"
     )
-    airflow_url: str | None = Field(None, description="address of Airflow's API; default the local one")
+    airflow_api_url: str | None = Field(
+        None, pattern=r"^https?://", description="address of Airflow's API for these APIs; default the local one"
+    )
     analytics_port: Port = 5002
     notifications_port: Port = 5003
 
@@ -413,7 +415,7 @@ class Settings(BaseSettings):
 
     @property
     def airflow_base_url(self) -> str:
-        return (self.airflow_url or f"http://127.0.0.1:{self.airflow_port}").rstrip("/")
+        return (self.airflow_api_url or f"http://127.0.0.1:{self.airflow_port}").rstrip("/")
 
     @property
     def rest_url(self) -> str:
@@ -479,7 +481,7 @@ def _unknown_variables() -> list[str]:
     }
     nested = tuple(
         f"SMARTGRID_{name}__".upper()
-        for name in ("source", "limits", "training", "channels", "outbox", "powerbi", "routing")
+        for name in ("source", "limits", "training", "mining", "channels", "outbox", "powerbi", "routing")
     )
     return [
         f"{name}: no such setting; `smartgrid config show` lists them"

@@ -6,23 +6,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from smartgrid.mining.association import apriori, fp_growth
     from smartgrid.mining.baskets import Baskets, as_baskets, read_baskets
-    from smartgrid.mining.clustering import kmeans
-    from smartgrid.mining.density import dbscan
+    from smartgrid.mining.engine import apriori, dbscan, fp_growth, kmeans, open_baskets, open_matrix
     from smartgrid.mining.limits import MiningLimits
     from smartgrid.mining.matrix import Matrix, as_matrix, read_matrix
     from smartgrid.mining.streaming import kmeans_parquet
 
 _WHERE = {
-    "apriori": "association",
-    "fp_growth": "association",
+    "apriori": "engine",
+    "fp_growth": "engine",
     "Baskets": "baskets",
     "as_baskets": "baskets",
     "read_baskets": "baskets",
-    "kmeans": "clustering",
+    "open_baskets": "engine",
+    "open_matrix": "engine",
+    "kmeans": "engine",
     "kmeans_parquet": "streaming",
-    "dbscan": "density",
+    "dbscan": "engine",
     "MiningLimits": "limits",
     "Matrix": "matrix",
     "as_matrix": "matrix",
@@ -40,6 +40,8 @@ __all__ = [
     "fp_growth",
     "kmeans",
     "kmeans_parquet",
+    "open_baskets",
+    "open_matrix",
     "read_baskets",
     "read_matrix",
 ]

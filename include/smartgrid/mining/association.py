@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from smartgrid.mining.baskets import Baskets, as_baskets, checked
 from smartgrid.mining.depth_first import search_depth_first
@@ -99,13 +100,11 @@ def _associations(
     limits: MiningLimits | None,
 ) -> AssociationResult:
     limits = limits or MiningLimits()
-    _fraction("min_support", min_support)
-    _fraction("min_confidence", min_confidence)
-    if max_length is not None and (isinstance(max_length, bool) or not isinstance(max_length, int) or max_length < 1):
-        raise ParameterOutOfRange("max_length", max_length, "a whole number of at least 1")
+    checked_parameters(min_support, min_confidence, max_length)
     deadline = Deadline(limits.time_limit_s)
     baskets = checked(as_baskets(data), limits)
-    refuse_explosion(baskets, min_support, max_length, limits)
+    lengths = np.bincount(baskets.basket, minlength=1)
+    refuse_explosion(np.bincount(baskets.item), baskets.count, int(lengths.max()), min_support, max_length, limits)
     found = FoundItemsets(limits, deadline)
     projections = Projections(baskets, min_support)
     with contextlib.suppress(SearchEnded):  # found.partial_reason says which cap it was
@@ -135,21 +134,37 @@ def _associations(
     )
 
 
-def refuse_explosion(baskets: Baskets, min_support: float, max_length: int | None, limits: MiningLimits) -> None:
-    """Raise ItemsetExplosion where a lower bound of the work is already beyond the limits."""
-    counts = np.sort(np.bincount(baskets.item, minlength=1))[::-1]
-    min_count = smallest_count(baskets.count, min_support)
+def refuse_explosion(
+    item_counts: npt.NDArray[np.int64],
+    transactions: int,
+    longest: int,
+    min_support: float,
+    max_length: int | None,
+    limits: MiningLimits,
+) -> None:
+    """Raise ItemsetExplosion where a lower bound of the work is already beyond the limits.
+
+    item_counts: baskets of each item that is frequent (others may be there too); longest: items of the longest basket.
+    """
+    counts = np.sort(item_counts)[::-1]
+    min_count = smallest_count(transactions, min_support)
     frequent = int((counts >= min_count).sum())
     pairs = frequent * (frequent - 1) // 2
     if pairs > limits.max_candidate_pairs and max_length != 1:
         most = int((1 + (1 + 8 * limits.max_candidate_pairs) ** 0.5) / 2)
         why = f"{frequent:,} items are that frequent, {pairs:,} pairs of them, at most {limits.max_candidate_pairs:,}"
-        raise ItemsetExplosion(min_support, why, (int(counts[most]) + 1) / baskets.count)
-    if min_count == 1 and max_length is None:
-        longest = int(np.bincount(baskets.basket, minlength=1).max())
-        if 2**longest - 1 > max(limits.max_itemsets, _HOPELESS):
-            why = f"each subset of a single basket would be frequent, and one has {longest} items"
-            raise ItemsetExplosion(min_support, why, min(2 / baskets.count, 1.0))
+        raise ItemsetExplosion(min_support, why, (int(counts[most]) + 1) / transactions)
+    if min_count == 1 and max_length is None and 2**longest - 1 > max(limits.max_itemsets, _HOPELESS):
+        why = f"each subset of a single basket would be frequent, and one has {longest} items"
+        raise ItemsetExplosion(min_support, why, min(2 / transactions, 1.0))
+
+
+def checked_parameters(min_support: float, min_confidence: float, max_length: int | None) -> None:
+    """Raise ParameterOutOfRange for the first that is wrong."""
+    _fraction("min_support", min_support)
+    _fraction("min_confidence", min_confidence)
+    if max_length is not None and (isinstance(max_length, bool) or not isinstance(max_length, int) or max_length < 1):
+        raise ParameterOutOfRange("max_length", max_length, "a whole number of at least 1")
 
 
 def _fraction(field: str, value: float) -> None:

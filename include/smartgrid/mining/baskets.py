@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import numpy.typing as npt
 
+from smartgrid.mining.csv_table import read_csv
 from smartgrid.mining.errors import BasketTooLong, ItemNotText, TooFewRows, TooMuchData, UnreadableInput
 from smartgrid.mining.limits import MiningLimits
 
@@ -49,17 +50,23 @@ def read_baskets(path: str | Path, *, transaction_column: str = "transaction", i
     if not path.is_file():
         raise UnreadableInput(str(path), "there is no such file", wanted)
     try:
-        if path.suffix.lower() in {".parquet", ".pq"}:
-            frame = pl.read_parquet(path)
-        else:
-            frame = pl.read_csv(path, infer_schema=False)
+        is_parquet = path.suffix.lower() in {".parquet", ".pq"}
+        frame = pl.read_parquet(path) if is_parquet else read_csv(path, as_texts=True)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise UnreadableInput(str(path), str(error).splitlines()[0], wanted) from error
+    frame = _named_as_asked(frame, (transaction_column, item_column))
     missing = [name for name in (transaction_column, item_column) if name not in frame.columns]
     if missing:
         names = ", ".join(frame.columns[:10]) + (" ..." if frame.width > 10 else "")
         raise UnreadableInput(str(path), f"no column {', '.join(missing)} among {names}", wanted)
     return baskets_of_frame(frame, transaction_column=transaction_column, item_column=item_column)
+
+
+def _named_as_asked(frame: pl.DataFrame, wanted: tuple[str, ...]) -> pl.DataFrame:
+    """The frame with columns that differ from a wanted name by capitals alone renamed to it."""
+    lower = {name.lower(): name for name in reversed(frame.columns)}
+    renamed = {lower[name.lower()]: name for name in wanted if name not in frame.columns and name.lower() in lower}
+    return frame.rename(renamed)
 
 
 def baskets_of_frame(

@@ -33,8 +33,8 @@ def block_dbscan(
     """(labels, core) of the rows of `values` (n, d). Raises MemoryLimitReached, TimeLimitReached."""
     blocks = blocks_of(values, eps, BLOCK_ROWS)
     test = DistanceTest(blocks.points, eps)
-    core, border, neighbour = _core_rows(blocks, test, min_samples, deadline, memory_mb)
-    cluster = _clusters(blocks, test, core, eps, deadline)
+    core, border, neighbour = core_rows(blocks, test, min_samples, deadline, memory_mb)
+    cluster = connected_cores(blocks, test, core, eps, deadline)
     labels = np.full(len(values), -1, dtype=np.int64)
     is_core = np.zeros(len(values), dtype=bool)
     is_core[blocks.order] = core
@@ -54,7 +54,7 @@ def block_dbscan(
     return labels, is_core
 
 
-def _core_rows(
+def core_rows(
     blocks: Blocks, test: DistanceTest, min_samples: int, deadline: Deadline, memory_mb: int
 ) -> tuple[_Flags, _Integers, _Integers]:
     """Which points (in block order) are core; for the others, each pair (point, neighbour): fewer than min_samples."""
@@ -110,7 +110,7 @@ def _row_counts(flags: _Flags) -> _Integers:
     return counts
 
 
-def _clusters(blocks: Blocks, test: DistanceTest, core: _Flags, eps: float, deadline: Deadline) -> _Integers:
+def connected_cores(blocks: Blocks, test: DistanceTest, core: _Flags, eps: float, deadline: Deadline) -> _Integers:
     """A number for each point, the same for connected core points; -1 where not core."""
     points = blocks.points
     cluster = np.full(len(points), -1, dtype=np.int64)

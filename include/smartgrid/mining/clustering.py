@@ -65,12 +65,14 @@ def kmeans(
     >>> sorted(result.sizes.tolist())
     [2, 2]
     """
+    # Before the limit of threads below, which holds only for libraries that are loaded.
+    import sklearn.cluster  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     limits = limits or MiningLimits()
-    _whole("n_init", n_init, 1, 1_000)
-    _whole("max_iter", max_iter, 1, 100_000)
-    _whole("seed", seed, 0, (1 << 32) - 1)
+    whole_number("n_init", n_init, 1, 1_000)
+    whole_number("max_iter", max_iter, 1, 100_000)
+    whole_number("seed", seed, 0, (1 << 32) - 1)
     if engine not in ("auto", "full", "sampled"):
         raise ParameterOutOfRange("engine", engine, "auto, full or sampled")
     deadline = Deadline(limits.time_limit_s)
@@ -83,8 +85,8 @@ def kmeans(
         rows = len(values)
         if k is None:
             low, high = k_range
-            _whole("k_range", low, 2, rows)
-            _whole("k_range", high, low, max(rows, low))
+            whole_number("k_range", low, 2, rows)
+            whole_number("k_range", high, low, max(rows, low))
             high = min(high, rows - 1, distinct_rows(values, high + 1))
             for each in range(low, max(high, low) + 1):
                 deadline.check(f"trying k = {each}")
@@ -96,7 +98,7 @@ def kmeans(
             chosen = proposed_k([(point, proper) for point, proper, _ in tried])
             fit = next(fit for point, _, fit in tried if point.k == chosen)
         else:
-            _whole("k", k, 1, 10_000)
+            whole_number("k", k, 1, 10_000)
             refuse_too_many(k, values)
             fit = fitted(values, k, seed, n_init, max_iter, engine, deadline)
         clusters = len(fit.centroids)
@@ -229,6 +231,7 @@ def refuse_too_many(k: int, values: _Floats) -> None:
         raise TooManyClusters(k, len(values), distinct)
 
 
-def _whole(field: str, value: int, low: int, high: int) -> None:
+def whole_number(field: str, value: int, low: int, high: int) -> None:
+    """Raise ParameterOutOfRange unless `value` is an integer from `low` to `high`."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
         raise ParameterOutOfRange(field, value, f"a whole number from {low} to {high}")

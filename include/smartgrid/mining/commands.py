@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from smartgrid.mining.limits import MiningLimits
     from smartgrid.mining.matrix import Matrix
+    from smartgrid.mining.spark_matrix import SparkMatrix
 
 mine_app = typer.Typer(help="Clusters, outliers and rules of a file.", no_args_is_help=True)
 
@@ -23,7 +24,7 @@ _IdColumn = Annotated[
         "'-': there is none."
     ),
 ]
-_Scaler = Annotated[str, typer.Option(help="none, standard, minmax, row-mean or row-max.")]
+_Scaler = Annotated[str, typer.Option("--scaler", "--scale", help="none, standard, minmax, row-mean or row-max.")]
 _Constant = Annotated[str, typer.Option(help="Constant columns: refuse, drop or keep.")]
 _Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 _MatrixOut = Annotated[
@@ -43,6 +44,9 @@ _ItemColumn = Annotated[str, typer.Option(help="Column with the item.")]
 
 
 def register(app: typer.Typer) -> None:
+    from smartgrid.mining import event_commands
+
+    event_commands.register(mine_app)
     app.add_typer(mine_app, name="mine")
 
 
@@ -65,22 +69,23 @@ def kmeans_command(
     as_json: _Json = False,
 ) -> None:
     """K-Means clusters of the rows."""
-    from smartgrid.mining import kmeans, kmeans_parquet, read_matrix
+    from smartgrid.mining import kmeans, kmeans_parquet, open_matrix
+    from smartgrid.mining.engine import on_spark
     from smartgrid.mining.errors import ParameterOutOfRange
 
     limits = _limits(time_limit_s, memory_mb)
-    if stream:
+    if stream and not on_spark():  # Spark never reads a file at once
         if k is None or scaler != "none" or id_column is not None or write_matrix is not None:
             raise ParameterOutOfRange("stream", True, "with --k, and without --scaler, --id-column and --write-matrix")
         result = kmeans_parquet(input_file, k=k, seed=seed, limits=limits)
     else:
-        matrix = read_matrix(input_file, id_column=id_column)
+        matrix = open_matrix(input_file, id_column=id_column)
         result = kmeans(
             matrix,
             k=k,
             k_range=(2, max_k),
             scaler=scaler,
-            constant_columns=constant_columns,  # type: ignore[arg-type]  # checked there
+            constant_columns=constant_columns,
             seed=seed,
             n_init=n_init,
             limits=limits,
@@ -116,15 +121,15 @@ def dbscan_command(
     as_json: _Json = False,
 ) -> None:
     """Dense groups of rows, and the outliers with what is odd about them."""
-    from smartgrid.mining import dbscan, read_matrix
+    from smartgrid.mining import dbscan, open_matrix
 
-    matrix = read_matrix(input_file, id_column=id_column)
+    matrix = open_matrix(input_file, id_column=id_column)
     result = dbscan(
         matrix,
         eps=eps,
         min_samples=min_samples,
         scaler=scaler,
-        constant_columns=constant_columns,  # type: ignore[arg-type]  # checked there
+        constant_columns=constant_columns,
         causes=causes,
         seed=seed,
         limits=_limits(time_limit_s, memory_mb),
@@ -203,7 +208,7 @@ def _associations(
     from smartgrid import mining
 
     result = getattr(mining, function)(
-        mining.read_baskets(path, transaction_column=columns[0], item_column=columns[1]),
+        mining.open_baskets(path, transaction_column=columns[0], item_column=columns[1]),
         min_support=min_support,
         min_confidence=min_confidence,
         max_length=max_length,
@@ -239,7 +244,7 @@ def _limits(
     return MiningLimits(time_limit_s=time_limit_s, memory_mb=memory_mb, max_itemsets=max_itemsets, **kinds)
 
 
-def _write_matrix(path: Path | None, matrix: Matrix, scaler: str, constant_columns: str) -> None:
+def _write_matrix(path: Path | None, matrix: Matrix | SparkMatrix, scaler: str, constant_columns: str) -> None:
     """The matrix as it was clustered: what scikit-learn has to be given to repeat the result."""
     if path is None:
         return
@@ -248,10 +253,13 @@ def _write_matrix(path: Path | None, matrix: Matrix, scaler: str, constant_colum
     import polars as pl
 
     from smartgrid.lake.files import write_bytes
+    from smartgrid.mining.errors import ParameterOutOfRange
     from smartgrid.mining.limits import MiningLimits
-    from smartgrid.mining.matrix import checked
+    from smartgrid.mining.matrix import Matrix, checked
     from smartgrid.mining.scaling import prepared
 
+    if not isinstance(matrix, Matrix):
+        raise ParameterOutOfRange("write_matrix", str(path), "with SMARTGRID_ENGINE=local")
     used = checked(matrix, constant_columns=constant_columns, limits=MiningLimits())  # type: ignore[arg-type]
     frame = pl.DataFrame(prepared(used, scaler), schema=list(used.columns))
     if used.ids is not None:

@@ -52,14 +52,9 @@ def dbscan(
     from threadpoolctl import threadpool_limits
 
     limits = limits or MiningLimits()
-    if isinstance(min_samples, bool) or not isinstance(min_samples, (int, np.integer)) or min_samples < 1:
-        raise ParameterOutOfRange("min_samples", min_samples, "a whole number of at least 1")
-    if eps is not None and (isinstance(eps, bool) or not isinstance(eps, (int, float)) or not 0 < eps < float("inf")):
-        raise ParameterOutOfRange("eps", eps, "a finite number above 0")
+    checked_parameters(eps, min_samples, causes)
     if engine not in ("auto", "scikit-learn", "blocks"):
         raise ParameterOutOfRange("engine", engine, "auto, scikit-learn or blocks")
-    if causes < 0:
-        raise ParameterOutOfRange("causes", causes, "0 or more")
     deadline = Deadline(limits.time_limit_s)
     matrix = checked(as_matrix(data), constant_columns=constant_columns, limits=limits)
     values = prepared(matrix, scaler)
@@ -85,15 +80,13 @@ def dbscan(
         clusters = int(labels.max(initial=-1)) + 1
         profiles, _ = profiles_of(matrix.values, labels, clusters)
         outliers = explained(matrix.values, values, labels, clusters, matrix.columns, matrix.ids, causes)
-    if len(curve) > _CURVE_POINTS:
-        curve = curve[np.linspace(0, len(curve) - 1, _CURVE_POINTS).astype(int)]
     return DbscanResult(
         labels=labels,
         core=core,
         eps=radius,
         eps_source="knee" if eps is None else "given",
         min_samples=int(min_samples),
-        k_distances=curve,
+        k_distances=shortened(curve),
         profiles=profiles,
         sizes=np.bincount(labels[labels >= 0], minlength=clusters).astype(np.int64),
         outliers=outliers,
@@ -108,13 +101,33 @@ def dbscan(
     )
 
 
+def checked_parameters(eps: float | None, min_samples: int, causes: int) -> None:
+    """Raise ParameterOutOfRange for the first that is wrong."""
+    if isinstance(min_samples, bool) or not isinstance(min_samples, (int, np.integer)) or min_samples < 1:
+        raise ParameterOutOfRange("min_samples", min_samples, "a whole number of at least 1")
+    if eps is not None and (isinstance(eps, bool) or not isinstance(eps, (int, float)) or not 0 < eps < float("inf")):
+        raise ParameterOutOfRange("eps", eps, "a finite number above 0")
+    if causes < 0:
+        raise ParameterOutOfRange("causes", causes, "0 or more")
+
+
+def shortened(curve: _Floats) -> _Floats:
+    """At most _CURVE_POINTS of a curve, its ends among them."""
+    return curve if len(curve) <= _CURVE_POINTS else curve[np.linspace(0, len(curve) - 1, _CURVE_POINTS).astype(int)]
+
+
 def mean_neighbours(values: _Floats, eps: float, seed: int) -> float:
     """Rows within eps of a row, itself included: the mean over a sample, which is what listing them all would take."""
-    rows = min(len(values), max(20, min(500, 20_000_000 // values.size)))
-    chosen = np.random.default_rng(seed).choice(len(values), rows, replace=False)
+    chosen = sampled_rows(len(values), values.shape[1], seed)
     total = 0
     for row in values[chosen]:
         for begin in range(0, len(values), 65_536):
             difference = values[begin : begin + 65_536] - row
             total += int((np.einsum("ij,ij->i", difference, difference) <= eps * eps).sum())
-    return total / rows
+    return total / len(chosen)
+
+
+def sampled_rows(rows: int, width: int, seed: int) -> npt.NDArray[np.int64]:
+    """Numbers of the rows whose neighbours are counted: 20 to 500, fewer of large data."""
+    count = min(rows, max(20, min(500, 20_000_000 // (rows * width))))
+    return np.random.default_rng(seed).choice(rows, count, replace=False)

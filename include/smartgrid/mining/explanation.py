@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -47,34 +49,57 @@ def explained(
     else:
         expected, spread = np.median(original, axis=0)[None], original.std(axis=0)[None]
         targets = np.median(scaled, axis=0)[None]
-    nearest = np.empty(len(noise), dtype=np.int64)
-    distance = np.empty(len(noise))
-    for begin in range(0, len(noise), _CHUNK):
-        rows = scaled[noise[begin : begin + _CHUNK]]
-        best = np.full(len(rows), np.inf)
-        for cluster, target in enumerate(targets):
-            squares = np.einsum("ij,ij->i", rows - target, rows - target)
-            closer = squares < best
-            best[closer] = squares[closer]
-            nearest[begin : begin + len(rows)][closer] = cluster
-        distance[begin : begin + len(rows)] = np.sqrt(best)
+    nearest, distance = nearest_target(scaled[noise], targets)
     if len(noise) > MOST_EXPLAINED:
         kept = np.sort(np.argsort(-distance, kind="stable")[:MOST_EXPLAINED])
         noise, nearest, distance = noise[kept], nearest[kept], distance[kept]
-    deviation = original[noise] - expected[nearest]
+    names = None if ids is None else [ids[row] for row in noise.tolist()]
+    nearest = nearest if clusters else np.full(len(noise), -1)
+    return causes_of(noise, names, original[noise], nearest, distance, expected, spread, columns, causes)
+
+
+def nearest_target(rows: _Floats, targets: _Floats) -> tuple[_Integers, _Floats]:
+    """(number of the nearest row of `targets`, distance to it) of each of `rows`."""
+    nearest = np.empty(len(rows), dtype=np.int64)
+    distance = np.empty(len(rows))
+    for begin in range(0, len(rows), _CHUNK):
+        some = rows[begin : begin + _CHUNK]
+        best = np.full(len(some), np.inf)
+        for cluster, target in enumerate(targets):
+            squares = np.einsum("ij,ij->i", some - target, some - target)
+            closer = squares < best
+            best[closer] = squares[closer]
+            nearest[begin : begin + len(some)][closer] = cluster
+        distance[begin : begin + len(some)] = np.sqrt(best)
+    return nearest, distance
+
+
+def causes_of(
+    row: _Integers,
+    ids: Sequence[str] | None,
+    values: _Floats,
+    nearest: _Integers,
+    distance: _Floats,
+    expected: _Floats,
+    spread: _Floats,
+    columns: tuple[str, ...],
+    causes: int,
+) -> tuple[Outlier, ...]:
+    """Noise rows with their `causes` largest deviations from expected[nearest] (the only row of it where -1)."""
+    deviation = values - expected[nearest]
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(deviation == 0, 0.0, deviation / spread[nearest])
     largest = np.argsort(-np.abs(z), axis=1, kind="stable")[:, :causes]
     return tuple(
         Outlier(
-            int(row),
-            None if ids is None else ids[row],
-            int(nearest[place]) if clusters else -1,
+            number,
+            None if ids is None else ids[place],
+            int(nearest[place]),
             float(distance[place]),
             tuple(
                 Deviation(
                     columns[column],
-                    float(original[row, column]),
+                    float(values[place, column]),
                     float(expected[nearest[place], column]),
                     float(deviation[place, column]),
                     float(z[place, column]) if np.isfinite(z[place, column]) else None,
@@ -83,5 +108,5 @@ def explained(
                 if deviation[place, column] != 0
             ),
         )
-        for place, row in enumerate(noise.tolist())
+        for place, number in enumerate(row.tolist())
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 import numpy.typing as npt
 
+from smartgrid.mining.csv_table import read_csv
 from smartgrid.mining.errors import (
     ConstantColumns,
     NotFinite,
@@ -25,7 +27,10 @@ from smartgrid.mining.limits import MiningLimits
 if TYPE_CHECKING:
     import polars as pl
 
+_ID_ENDINGS = {"id", "ids", "no", "nr", "number", "code"}
 ConstantColumnRule = Literal["refuse", "drop", "keep"]
+# Squares of larger values, added up, do not fit a double.
+LARGEST = 1e140
 # Names of a first column that is an id although its values are numbers.
 _ID_NAMES = {"", "id", "index", "key", "household", "customer", "meter", "sensor", "zone", "station", "feeder", "node"}
 
@@ -70,7 +75,7 @@ def _read_frame(path: Path) -> pl.DataFrame:
     try:
         if path.suffix.lower() in {".parquet", ".pq"}:
             return pl.read_parquet(path)
-        return pl.read_csv(path, infer_schema_length=None)
+        return read_csv(path, as_texts=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise UnreadableInput(str(path), str(error).splitlines()[0], wanted) from error
 
@@ -88,12 +93,23 @@ def matrix_of_frame(frame: pl.DataFrame, *, id_column: str | None = None) -> Mat
     for name in numeric.columns:
         column = numeric[name]
         if not (column.dtype.is_numeric() or column.dtype == _boolean() or column.is_null().all()):
-            raise NotNumeric(name, column.drop_nulls().first())
+            raise NotNumeric(name, _first_text(column))
     values = np.ascontiguousarray(
         np.column_stack([_floats(numeric[name]) for name in numeric.columns]), dtype=np.float64
     )
     ids = None if found is None else tuple(str(value) for value in frame[found].to_list())
     return Matrix(values, tuple(numeric.columns), ids, found)
+
+
+def _first_text(column: pl.Series) -> object:
+    """The first value that is no number; of other kinds than texts, the first."""
+    import polars as pl
+
+    values = column.drop_nulls()
+    if column.dtype == pl.String:
+        texts = values.filter(values.cast(pl.Float64, strict=False).is_null())
+        values = texts if len(texts) else values
+    return values.first()
 
 
 def _boolean() -> object:
@@ -120,12 +136,17 @@ def _id_column(frame: pl.DataFrame, asked: str | None) -> str | None:
     column = frame[first]
     if not column.dtype.is_numeric() and not column.is_null().all():
         return str(first)
-    name = first.strip().lower()
-    # polars calls a column without a name "" or column_1; pandas writes its index so.
-    named_so = name in _ID_NAMES or name.endswith(("_id", " id")) or name.startswith(("id_", "unnamed"))
-    if named_so and frame.width > 1 and not column.dtype.is_float() and column.n_unique() == frame.height:
+    if id_by_name(first) and frame.width > 1 and not column.dtype.is_float() and column.n_unique() == frame.height:
         return str(first)
     return None
+
+
+def id_by_name(column: str) -> bool:
+    """Whether a column is called like an id: `meter`, `LCLid`, `customerId`, `account_no`, `id_2`."""
+    name = column.strip().lower()
+    last = re.split(r"[\W_]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=id$)", column.strip())[-1].lower()
+    # polars calls a column without a name "" or column_1; pandas writes its index so.
+    return name in _ID_NAMES or last in _ID_ENDINGS or name.startswith(("id_", "unnamed"))
 
 
 def _of_array(array: npt.NDArray[np.floating]) -> Matrix:
@@ -180,8 +201,8 @@ def checked(matrix: Matrix, *, constant_columns: ConstantColumnRule, limits: Min
             names = tuple(matrix.columns[place] for place in np.flatnonzero(~finite.all(axis=0)))
             raise NotFinite(names, tuple(np.flatnonzero(~finite.all(axis=1))[:20].tolist()), int((~finite).sum()))
     largest = float(max(matrix.values.max(), -matrix.values.min()))
-    if largest > _LARGEST:
-        raise ParameterOutOfRange("data", largest, f"values up to {_LARGEST:g}, whose squares can be added")
+    if largest > LARGEST:
+        raise ParameterOutOfRange("data", largest, f"values up to {LARGEST:g}, whose squares can be added")
     constant = (matrix.values == matrix.values[0]).all(axis=0) if constant_columns != "keep" else np.zeros(width, bool)
     if not constant.any():
         return matrix
@@ -196,6 +217,3 @@ def checked(matrix: Matrix, *, constant_columns: ConstantColumnRule, limits: Min
         matrix.id_column,
         names,
     )
-
-
-_LARGEST = 1e140

@@ -13,7 +13,7 @@ from sklearn.cluster import DBSCAN, KMeans
 from typer.testing import CliRunner
 
 from smartgrid.mining.commands import register
-from smartgrid.mining.errors import ItemNotText, MiningError, NotNumeric, UnreadableInput
+from smartgrid.mining.errors import ItemNotText, MiningError, NotFinite, NotNumeric, UnreadableInput
 from smartgrid.mining.matrix import read_matrix
 
 APP = typer.Typer()
@@ -97,3 +97,75 @@ def test_a_file_without_transactions_is_refused(tmp_path: Path, text: str, error
 def test_a_missing_file_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInput, match="no such file"):
         run("kmeans", "--input", str(tmp_path / "none.csv"), "--k", "2")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "household,a,b\nM1,1.5,2\nM2,3,4.25\n",
+        "\ufeffhousehold,a,b\r\nM1,1.5,2\r\nM2,3,4.25\r\n",
+        "household,a,b\n\nM1,1.5,2\n   \nM2,3,4.25\n\n\n",
+        '"household","a","b"\n"M1","1.5","2"\n"M2","3","4.25"\n',
+        "household;a;b\nM1;1.5;2\nM2;3;4.25\n",
+        "household;a;b\nM1;1,5;2\nM2;3;4,25\n",
+        "household\ta\tb\nM1\t1.5\t2\nM2\t3\t4.25\n",
+        "household, a, b\nM1, 1.5, 2\nM2, 3, 4.25\n",
+        "household,a,b,\nM1,1.5,2,\nM2,3,4.25,\n",
+    ],
+)
+def test_a_csv_may_be_written_in_many_ways(tmp_path: Path, text: str) -> None:
+    (tmp_path / "rows.csv").write_bytes(text.encode())
+    matrix = read_matrix(tmp_path / "rows.csv")
+    assert matrix.columns == ("a", "b")
+    assert matrix.ids == ("M1", "M2")
+    assert matrix.values.tolist() == [[1.5, 2.0], [3.0, 4.25]]
+
+
+@pytest.mark.parametrize("missing", ["", "NA", "nan", "null"])
+def test_a_missing_cell_is_named_as_missing(tmp_path: Path, missing: str) -> None:
+    (tmp_path / "rows.csv").write_text(f"id,a,b\n1,1.5,2\n2,{missing},4\n3,1,1\n")
+    with pytest.raises(NotFinite) as caught:
+        run("kmeans", "--input", str(tmp_path / "rows.csv"), "--k", "2")
+    assert (caught.value.columns, caught.value.rows) == (("a",), (1,))
+
+
+def test_the_value_that_is_no_number_is_the_one_that_is_named(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("id,a,b\n1,1.5,2\n2,much,4\n3,1,1\n")
+    with pytest.raises(NotNumeric) as caught:
+        read_matrix(tmp_path / "rows.csv")
+    assert (caught.value.column, caught.value.example) == ("a", "much")
+
+
+@pytest.mark.parametrize(
+    ("column", "is_id"),
+    [
+        ("LCLid", True),
+        ("customerId", True),
+        ("meter ID", True),
+        ("account_no", True),
+        ("Household", True),
+        ("grid", False),
+        ("humid", False),
+        ("meter_kw", False),
+        ("h00", False),
+    ],
+)
+def test_whole_numbers_are_ids_in_a_first_column_that_is_called_so(tmp_path: Path, column: str, is_id: bool) -> None:
+    (tmp_path / "rows.csv").write_text(f"{column},a,b\n7,1,2\n8,3,5\n9,2,2\n")
+    assert (read_matrix(tmp_path / "rows.csv").id_column == column) == is_id
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufefftransaction,item\nA,storm\nA,tree\nB,storm\n",
+        "item;feeder;transaction\nstorm;1;A\ntree;1;A\nstorm;2;B\n",
+        '"Transaction","Item"\n"A","storm"\n\n"A","tree"\n"B","storm"\n"B","storm"\n',
+        "transaction, item\nA, storm\nA, tree\nB, storm\n",
+    ],
+)
+def test_a_log_may_be_written_in_many_ways(tmp_path: Path, text: str) -> None:
+    (tmp_path / "log.csv").write_bytes(text.encode())
+    answer = run("fp-growth", "--input", str(tmp_path / "log.csv"), "--min-support", "0.4")
+    found = {tuple(one["items"]): one["count"] for one in answer["itemsets"]}  # type: ignore[attr-defined]
+    assert found == {("storm",): 2, ("tree",): 1, ("storm", "tree"): 1}
