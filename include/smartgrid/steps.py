@@ -23,7 +23,18 @@ STEPS: dict[str, str] = {
     "automl.judge": "smartgrid.automl.steps:judge",
     "registry.register": "smartgrid.registry.steps:register",
     "rollout.publish": "smartgrid.rollout.steps:publish",
+    "mining.answer_request": "smartgrid.mining.request_job:answer_request",
     "forecasting.forecast": "smartgrid.forecasting.steps:forecast",
+    "mining.prepare_patterns": "smartgrid.mining.steps:prepare_patterns",
+    "mining.cluster_days": "smartgrid.mining.steps:cluster_days",
+    "mining.find_outliers": "smartgrid.mining.steps:find_outliers",
+    "mining.conclude_patterns": "smartgrid.mining.steps:conclude_patterns",
+    "mining.prepare_events": "smartgrid.mining.steps:prepare_events",
+    "mining.mine_rules": "smartgrid.mining.steps:mine_rules",
+    "mining.conclude_rules": "smartgrid.mining.steps:conclude_rules",
+    "notifications.due": "smartgrid.notifications.delivery_plan:due",
+    "notifications.deliver": "smartgrid.notifications.steps:deliver",
+    "notifications.forget": "smartgrid.notifications.steps:forget",
 }
 
 

@@ -1,4 +1,4 @@
-"""Puts the report of a training run into the note of its Airflow run.
+"""Puts the report of a training or mining run into the note of its Airflow run.
 
 A task cannot write the note of its own run: the task SDK has no call for it, and the REST API would need a user's
 token. The scheduler can: it tells listeners when a run ends, before it saves the run. So this listener needs no
@@ -12,7 +12,8 @@ from typing import Any
 
 from airflow.listeners import hookimpl
 
-DAG_ID = "retrain_load_forecast"
+# The task whose result has the note, by DAG.
+NOTED_TASKS = {"retrain_load_forecast": "judge", "mine_load_patterns": "conclude", "mine_event_rules": "conclude"}
 MAX_CHARACTERS = 1000  # of the column in Airflow's database
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ def run_note(judged: dict[str, Any] | None, registered: dict[str, Any] | None) -
 
 def _write_note(dag_run: Any) -> None:
     """Keep a note that somebody wrote; add nothing where the run did not come to a verdict."""
-    if dag_run.dag_id != DAG_ID:
+    if dag_run.dag_id not in NOTED_TASKS:
         return
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
@@ -65,7 +66,7 @@ def _write_note(dag_run: Any) -> None:
 def _write(session: Any, dag_run: Any) -> None:
     if dag_run.note:
         return
-    text = run_note(_result(session, dag_run, "judge"), _result(session, dag_run, "register"))
+    text = run_note(_result(session, dag_run, NOTED_TASKS[dag_run.dag_id]), _result(session, dag_run, "register"))
     if text is not None:
         dag_run.note = text
         log.info("wrote the note of %s", dag_run.run_id)

@@ -18,12 +18,13 @@ from smartgrid.settings import PROJECT_ROOT, Training
 HEAD = "<!-- Generated from {source} by `python -m smartgrid.orchestration.runbooks`. Edit that file. -->\n\n"
 INTRODUCTION = """# Pipelines
 
-Five DAGs, connected by assets: a run that makes an asset starts the DAGs that wait for it. An asset event carries
+DAGs, connected by assets: a run that makes an asset starts the DAGs that wait for it. An asset event carries
 the `DatasetRef` of what was made (uri, sha256, rows, window, run), or the small result of the step.
 
 ```
 ingest_measurements -> measurements -> validate_measurements -> validated_measurements -> forecast_load
 retrain_load_forecast -> candidate_model -> promote_load_forecast -> serving_model -> forecast_load -> load_forecast
+load_forecast, load_patterns, model_health -> refresh_power_bi -> power_bi_dataset
 ```
 
 Each task is one step of the library, run as a fresh child process in `SMARTGRID_STEP_PYTHON`, or as a container with
@@ -101,11 +102,15 @@ def _tables(dags: list[Any]) -> str:
 
 
 def _starts_on(dag: Any) -> str:
+    if dag.dag_id == "deliver_notifications":
+        return "`SMARTGRID_DELIVER_SCHEDULE` (every 5 minutes), `notification_requested`, or by hand"
     condition = getattr(dag.timetable, "asset_condition", None)
     if condition is not None and getattr(condition, "objects", None):
         return " or ".join(f"`{asset.name}`" for asset in condition.objects)
     if dag.dag_id == "ingest_measurements":
         return "`SMARTGRID_INGEST_SCHEDULE` (hourly), or by hand"
+    if dag.schedule is None:
+        return "a request of the analytics API, or by hand" if dag.dag_id == "mine_on_request" else "by hand"
     return f"cron `{dag.schedule.expression}` {dag.schedule.timezone}, or by hand"
 
 
@@ -118,7 +123,7 @@ def _default(name: str, value: object) -> str:
 def _allowed(schema: dict[str, Any]) -> str:
     choices = schema.get("enum") or schema.get("items", {}).get("enum")
     if choices:
-        return ("one or more of " if schema.get("type") == "array" else "") + ", ".join(choices)
+        return ("one or more of " if schema.get("type") == "array" else "") + ", ".join(map(str, choices))
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     kind = schema.get("format") or next(kind for kind in kinds if kind != "null")
     if "minimum" in schema and "maximum" in schema:
