@@ -6,6 +6,7 @@ Import it before the first import of Airflow, which reads its configuration once
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import shutil
 import tempfile
@@ -24,12 +25,13 @@ os.environ |= {
     "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
     "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,wanda:viewer",
+    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,olga:op,oskar:user,wanda:viewer",
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(HOME / "passwords.json"),
     "AIRFLOW__API_AUTH__JWT_SECRET": "a secret of the tests that is long enough for HS512, sixty-four bytes.",
     "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
 }
-(HOME / "passwords.json").write_text('{"admin": "admin-password", "wanda": "wanda-password"}')
+USERS = ("admin", "olga", "oskar", "wanda")
+(HOME / "passwords.json").write_text(json.dumps({user: f"{user}-password" for user in USERS}))
 
 
 def migrate_database() -> None:

@@ -19,6 +19,11 @@ EXPECTED = {
     "retrain_load_forecast",
     "promote_load_forecast",
     "forecast_load",
+    "mine_load_patterns",
+    "mine_event_rules",
+    "mine_on_request",
+    "deliver_notifications",
+    "refresh_power_bi",
 }
 HEAVY = {"tensorflow", "sklearn", "pandas", "polars", "mlflow", "tpot", "great_expectations", "numpy", "sqlalchemy"}
 PARSE_LIMIT_S = 0.5

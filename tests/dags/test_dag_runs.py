@@ -145,6 +145,46 @@ def test_report_becomes_the_note_of_the_run(dagbag: Any, scripted_steps: Path) -
     assert note_of(run) == told
 
 
+def test_load_patterns_are_mined_of_one_prepared_run_and_noted(dagbag: Any, scripted_steps: Path) -> None:
+    script(
+        scripted_steps,
+        mining__prepare_patterns=[{"result": {"run_id": "patterns-1"}}],
+        mining__conclude_patterns=[{"result": {"run_id": "patterns-1", "note": "**Z4** moved", "dataset": REF}}],
+    )
+    run = dagbag.dags["mine_load_patterns"].test(run_conf={"days": 56, "end": "2008-01-20T00:00:00-05:00"})
+    assert run.state == "success"
+    made = calls(scripted_steps)
+    assert made[0] == ("mining.prepare_patterns", {"days": 56, "end": "2008-01-20T00:00:00-05:00", "k": None})
+    assert {name for name, _ in made[1:3]} == {"mining.cluster_days", "mining.find_outliers"}
+    assert [arguments for _, arguments in made[1:]] == [{"run_id": "patterns-1"}] * 3
+    assert note_of(run) == "**Z4** moved"
+    assert events(run) == {"load_patterns": REF}
+
+
+def test_event_rules_are_mined_with_the_form(dagbag: Any, scripted_steps: Path) -> None:
+    script(
+        scripted_steps,
+        mining__prepare_events=[{"result": {"run_id": "rules-1"}}],
+        mining__conclude_rules=[{"result": {"run_id": "rules-1", "note": "4 rules", "dataset": REF}}],
+    )
+    run = dagbag.dags["mine_event_rules"].test(run_conf={"place": "grid", "window_hours": 6})
+    asked = {"days": None, "end": None, "place": "grid", "window_hours": 6}
+    assert calls(scripted_steps) == [
+        ("mining.prepare_events", asked),
+        ("mining.mine_rules", {"run_id": "rules-1"}),
+        ("mining.conclude_rules", {"run_id": "rules-1"}),
+    ]
+    assert note_of(run) == "4 rules"
+    assert events(run) == {"event_rules": REF}
+
+
+def test_mining_without_measurements_is_skipped(dagbag: Any, scripted_steps: Path) -> None:
+    script(scripted_steps, mining__prepare_patterns=[{"result": {"skipped": "no measurements yet"}}])
+    run = dagbag.dags["mine_load_patterns"].test()
+    assert {state for found in states(run).values() for state in found} == {"skipped"}
+    assert events(run) == {}
+
+
 def test_scheduler_writes_the_note_in_its_own_transaction(dagbag: Any, scripted_steps: Path) -> None:
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session

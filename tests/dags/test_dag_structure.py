@@ -33,6 +33,28 @@ def outlets(dag: Any) -> dict[str, list[str]]:
         ),
         ("promote_load_forecast", {"publish": set()}, {"publish": ["serving_model"]}),
         ("forecast_load", {"forecast": set()}, {"forecast": ["load_forecast"]}),
+        ("refresh_power_bi", {"datasets": {"refresh"}, "refresh": set()}, {"refresh": ["power_bi_dataset"]}),
+        (
+            "mine_load_patterns",
+            {
+                "prepare": {"cluster", "outliers"},
+                "cluster": {"conclude"},
+                "outliers": {"conclude"},
+                "conclude": set(),
+            },
+            {"conclude": ["load_patterns"]},
+        ),
+        (
+            "mine_event_rules",
+            {"prepare": {"rules"}, "rules": {"conclude"}, "conclude": set()},
+            {"conclude": ["event_rules"]},
+        ),
+        ("mine_on_request", {"answer": set()}, {}),
+        (
+            "deliver_notifications",
+            {"due": {"deliveries"}, "deliveries": {"deliver"}, "deliver": {"forget"}, "forget": set()},
+            {},
+        ),
     ],
 )
 def test_tasks_follow_each_other(

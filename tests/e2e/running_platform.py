@@ -19,7 +19,15 @@ from smartgrid.platform.identity import our_processes
 from smartgrid.platform.secrets import ensure_secrets
 
 ROOT = Path(__file__).resolve().parents[2]
-PORTS = ("AIRFLOW_PORT", "AIRFLOW_WORKER_LOG_PORT", "MLFLOW_PORT", "SERVING_REST_PORT", "SERVING_GRPC_PORT")
+PORTS = (
+    "AIRFLOW_PORT",
+    "AIRFLOW_WORKER_LOG_PORT",
+    "MLFLOW_PORT",
+    "SERVING_REST_PORT",
+    "SERVING_GRPC_PORT",
+    "ANALYTICS_PORT",
+    "NOTIFICATIONS_PORT",
+)
 # One trainer and one year: the same pipeline in a fraction of the time.
 REDUCED = {
     "SMARTGRID_TRAINING__TRAINERS": '["per_hour_ridge"]',

@@ -22,6 +22,10 @@ API_TOKEN_LIFETIME_S = 4 * 3600
 TASK_TOKEN_LIFETIME_S = 12 * 3600
 
 
+# Of no use to a process that only checks tokens.
+NOT_FOR_APIS = ("AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API__SECRET_KEY")
+
+
 def airflow_home(settings: Settings) -> Path:
     return settings.home / "airflow"
 
@@ -47,6 +51,8 @@ def airflow_environment(settings: Settings, secrets: PlatformSecrets) -> dict[st
             "executor": "LocalExecutor",
             "parallelism": 4,
             "dags_are_paused_at_creation": False,
+            # The Test button of connections; only who may edit a connection may press it.
+            "test_connection": "Enabled",
             "fernet_key": secrets.fernet_key.get_secret_value(),
             "execution_api_server_url": f"{base_url}/execution/",
             "hostname_callable": "smartgrid.platform.hostname.loopback",
@@ -101,3 +107,9 @@ def airflow_environment(settings: Settings, secrets: PlatformSecrets) -> dict[st
         for name, value in values.items():
             environment[f"AIRFLOW__{section}__{name}".upper()] = str(value)
     return environment
+
+
+def api_environment(settings: Settings, secrets: PlatformSecrets) -> dict[str, str]:
+    """What an API of ours needs of Airflow: its database, its users and the key of its tokens."""
+    environment = airflow_environment(settings, secrets)
+    return {name: value for name, value in environment.items() if name not in NOT_FOR_APIS}

@@ -49,6 +49,18 @@ def register(app: typer.Typer) -> None:
 
         raise typer.Exit(0 if print_status(get_settings()) else 1)
 
+    @platform.command("token")
+    def token_command(
+        user: Annotated[
+            str, typer.Option(help="A user of the platform: admin, approver, operator or viewer.")
+        ] = "admin",
+    ) -> None:
+        """Print a bearer token for the APIs, made by Airflow's login; valid for four hours."""
+        from smartgrid.platform.api_token import bearer_token
+        from smartgrid.settings import get_settings
+
+        typer.echo(bearer_token(get_settings(), user))
+
     @platform.command("logs")
     def logs_command(
         program: Annotated[str, typer.Argument(help="Name from `smartgrid platform status`.")],

@@ -68,6 +68,33 @@ def mlflow(settings: Settings) -> Health:
     return Health(answer.ok, f"HTTP {answer.status_code}")
 
 
+def analytics(settings: Settings) -> Health:
+    return _api(settings, settings.analytics_port)
+
+
+def notifications(settings: Settings) -> Health:
+    return _api(settings, settings.notifications_port)
+
+
+def connect_url(settings: Settings, port: int) -> str:
+    """Address of one of our APIs for a client on this machine: what listens everywhere is asked on loopback."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.api_host, settings.api_host)  # noqa: S104
+    return f"http://{host}:{port}"
+
+
+def _api(settings: Settings, port: int) -> Health:
+    """`/health` is open and says little: `status`, and `detail` for people."""
+    answer = _get(f"{connect_url(settings, port)}/health")
+    if isinstance(answer, Health):
+        return answer
+    try:
+        told = answer.json()
+        detail = str(told.get("detail") or told.get("status"))
+    except (ValueError, AttributeError):
+        detail = f"HTTP {answer.status_code}"
+    return Health(answer.ok, detail)
+
+
 def model_server(settings: Settings) -> Health:
     """Both ports answer. Without a model yet, 404 for the model is right."""
     answer = _get(f"{settings.rest_url}/v1/models/{settings.model_name}")

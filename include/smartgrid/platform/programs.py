@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from smartgrid.platform import health
-from smartgrid.platform.airflow_environment import airflow_environment
+from smartgrid.platform.airflow_environment import airflow_environment, api_environment
 from smartgrid.platform.identity import ID_VARIABLE, PROGRAM_VARIABLE, platform_id
 from smartgrid.platform.secrets import ensure_secrets
 from smartgrid.registry.tracking import database_url
@@ -39,6 +40,8 @@ class Program:
     # Seconds between SIGTERM and SIGKILL.
     stop_wait_s: int = 10
     extra_environment: Mapping[str, str] = field(default_factory=dict)
+    # It checks tokens of Airflow's users.
+    is_api: bool = False
 
 
 def programs(settings: Settings) -> list[Program]:
@@ -72,6 +75,7 @@ def programs(settings: Settings) -> list[Program]:
             {"SMARTGRID_AIRFLOW_WORKER_LOG_PORT": settings.airflow_worker_log_port},
         ),
     ]
+    selected += _apis(settings)
     if settings.mlflow_tracking_uri is None:
         selected.append(
             Program(
@@ -124,6 +128,38 @@ def programs(settings: Settings) -> list[Program]:
     return selected
 
 
+def _apis(settings: Settings) -> list[Program]:
+    """Our own APIs, those of them that are installed."""
+    checks = {
+        "analytics": (settings.analytics_port, health.analytics),
+        "notifications": (settings.notifications_port, health.notifications),
+    }
+    return [
+        Program(
+            f"{name}-api",
+            (
+                str(Path(sys.executable).parent / "python"),
+                "-m",
+                "smartgrid.orchestration.serve_api",
+                name,
+                f"--host={settings.api_host}",
+                f"--port={port}",
+            ),
+            check,
+            {f"SMARTGRID_{name.upper()}_PORT": port},
+            is_api=True,
+        )
+        for name, (port, check) in checks.items()
+        if _exists(f"smartgrid.api.{name}.app")
+    ]
+
+
+def _exists(module: str) -> bool:
+    return importlib.util.find_spec(module.rpartition(".")[0]) is not None and (
+        importlib.util.find_spec(module) is not None
+    )
+
+
 def common_environment(settings: Settings) -> dict[str, str]:
     """What every process of the platform gets beside the inherited environment; no secrets."""
     bin_folder = str(Path(sys.executable).parent)
@@ -135,12 +171,14 @@ def common_environment(settings: Settings) -> dict[str, str]:
 
 
 def program_environment(settings: Settings, program: Program) -> dict[str, str]:
-    """The whole environment of one program. Only Airflow's processes get Airflow's secrets."""
+    """The whole environment of one program. Only Airflow's processes get all of Airflow's secrets."""
     environment = dict(os.environ) | common_environment(settings) | dict(program.extra_environment)
     environment[PROGRAM_VARIABLE] = program.name
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if program.name.startswith(AIRFLOW):
         environment |= airflow_environment(settings, ensure_secrets(settings.home))
+    elif program.is_api:
+        environment |= api_environment(settings, ensure_secrets(settings.home))
     return environment
 
 

@@ -9,7 +9,9 @@ from rich.console import Console
 from smartgrid.platform.airflow_client import AirflowClient
 from smartgrid.platform.display import ConsoleDisplay
 from smartgrid.platform.driver import Driver
+from smartgrid.platform.health import connect_url
 from smartgrid.platform.pipeline_state import data_time, forecast_is_current, latest_forecast
+from smartgrid.platform.programs import programs
 from smartgrid.platform.results import Results, read_results, results_table
 from smartgrid.platform.secrets import ensure_secrets
 from smartgrid.platform.source_marker import claim_home
@@ -67,6 +69,7 @@ def show_addresses(settings: Settings, console: Console) -> None:
         ("Smart Grid page", f"{base_url}/plugin/smart-grid"),
         ("Login", f"admin / {secrets.password('admin').get_secret_value()}   (others: {secrets.passwords_file})"),
         ("MLflow", settings.tracking_uri),
+        *api_addresses(settings),
         ("Model server", f"curl {settings.rest_url}/v1/models/{settings.model_name}"),
         ("Data time", now.astimezone(settings.grid_timezone).isoformat() if now else "not started"),
         ("Stop", "make stop"),
@@ -75,3 +78,14 @@ def show_addresses(settings: Settings, console: Console) -> None:
         lines.insert(-2, ("Validation report", documents.as_uri()))
     for name, text in lines:
         console.print(f"  {name:<18} {text}", highlight=False, soft_wrap=True, markup=False)
+
+
+def api_addresses(settings: Settings) -> list[tuple[str, str]]:
+    """The description of each API, and how to get the token that they want."""
+    apis = [program for program in programs(settings) if program.is_api]
+    lines = [
+        (f"{program.name.removesuffix('-api').capitalize()} API", f"{connect_url(settings, port)}/openapi.json")
+        for program in apis
+        for port in program.ports.values()
+    ]
+    return [*lines, ("API token", ".venv/bin/smartgrid platform token")] if lines else []

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-USERS = {"admin": "admin", "operator": "op", "viewer": "viewer"}
+# Users of the platform and their roles in Airflow; orchestration/api_auth.py has what these are called in our APIs.
+USERS = {"admin": "admin", "approver": "op", "operator": "user", "viewer": "viewer"}
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ def test_every_program_is_restarted_and_stopped_with_its_group(home_settings: Se
         "program:airflow-dag-processor",
         "program:airflow-triggerer",
         "program:airflow-log-server",
+        "program:analytics-api",
+        "program:notifications-api",
         "program:mlflow",
         "program:model-server",
     }
