@@ -1,5 +1,5 @@
 """The Smart Grid page inside Airflow (an authenticated application at /smartgrid and an entry in the navigation), and
-the listener that writes the note of a training run."""
+the listeners that write the note of a training run and report failures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
-from smartgrid.orchestration import run_notes
+from smartgrid.orchestration import failure_listener, run_notes
 from smartgrid.orchestration.lazy_app import LazyApp
 
 
@@ -16,7 +16,7 @@ class SmartGridPlugin(AirflowPlugin):
     fastapi_apps: ClassVar[list[dict[str, Any]]] = [
         {"app": LazyApp(), "url_prefix": "/smartgrid", "name": "Smart Grid"},
     ]
-    listeners: ClassVar[list[Any]] = [run_notes]
+    listeners: ClassVar[list[Any]] = [run_notes, failure_listener]
     external_views: ClassVar[list[dict[str, Any]]] = [
         {
             "name": "Smart Grid",

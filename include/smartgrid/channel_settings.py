@@ -6,6 +6,7 @@ setting. The names that the providers' own documentation uses (TWILIO_AUTH_TOKEN
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -35,6 +36,17 @@ class Egress(BaseModel):
     @classmethod
     def _words(cls, value: object) -> object:
         return _listed(value)
+
+    @field_validator("allow")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            if "/" in entry:
+                try:
+                    ipaddress.ip_network(entry)
+                except ValueError as error:
+                    raise ValueError(f"{entry} is not a network, as 10.20.0.0/16 is ({error})") from None
+        return value
 
 
 class Webhook(BaseModel):

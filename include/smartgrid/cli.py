@@ -30,7 +30,9 @@ config_app = typer.Typer(help="Settings.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 
 # Commands that run without the ML environment; everything else re-executes itself there.
-LIGHT = {"config", "platform", "store"}
+LIGHT = {"config", "platform", "store", "powerbi", "notifications"}
+# Steps of these rooms run where they are called: the libraries that they need are in Airflow's environment only.
+LIGHT_STEPS = ("notifications.", "powerbi.")
 # Rooms with commands: module -> what it registers with `register(app)`.
 ROOMS = (
     "smartgrid.ingest.commands",
@@ -40,7 +42,9 @@ ROOMS = (
     "smartgrid.rollout.commands",
     "smartgrid.forecasting.commands",
     "smartgrid.mining.commands",
+    "smartgrid.powerbi.commands",
     "smartgrid.store.commands",
+    "smartgrid.notifications.commands",
     "smartgrid.platform.commands",
 )
 
@@ -102,9 +106,11 @@ def main() -> None:
     logging.getLogger("smartgrid").setLevel(logging.INFO)
     try:
         command = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), "--help")
-        _hand_over_to_ml_environment(command)
+        light = command in LIGHT or _is_light_step(sys.argv[1:])
+        if not light:
+            _hand_over_to_ml_environment()
         for room in ROOMS:
-            if command in LIGHT and room != f"smartgrid.{command}.commands":
+            if light and room != f"smartgrid.{command}.commands":
                 continue  # the other rooms may need what this environment lacks
             if importlib.util.find_spec(room) is not None:
                 importlib.import_module(room).register(app)
@@ -114,8 +120,14 @@ def main() -> None:
         sys.exit(error.exit_code)
 
 
-def _hand_over_to_ml_environment(command: str) -> None:
-    if command in LIGHT or importlib.util.find_spec("sklearn") is not None:
+def _is_light_step(arguments: list[str]) -> bool:
+    """Whether this is `step NAME` of a room whose steps run in this environment."""
+    words = [argument for argument in arguments if not argument.startswith("-")]
+    return words[:1] == ["step"] and words[1:2] != [] and words[1].startswith(LIGHT_STEPS)
+
+
+def _hand_over_to_ml_environment() -> None:
+    if importlib.util.find_spec("sklearn") is not None:
         return
     from smartgrid.settings import get_settings
 

@@ -1,4 +1,4 @@
-"""What every pipeline shares: owner, retries, time limits."""
+"""What every pipeline shares: owner, retries, time limits, reports of failures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
 from smartgrid.orchestration.errors import StepKilled
+from smartgrid.orchestration.notifier import SmartGridNotifier
 
 OWNER = "smartgrid"
 # A constant: runs are never made for the past (catchup is off), and a moving date would make a new DAG version a day.
@@ -32,6 +33,8 @@ DEFAULT_ARGS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=5),
     "execution_timeout": timedelta(minutes=30),
     "retry_policy": RETRY_POLICY,
+    "on_failure_callback": [SmartGridNotifier("failure")],
+    "on_retry_callback": [SmartGridNotifier("retry")],
 }
 
 

@@ -18,7 +18,8 @@ class LazyApp:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if self._app is None:
             from smartgrid.api.ui import build_app
+            from smartgrid.orchestration.api_auth import airflow_require
             from smartgrid.orchestration.auth import airflow_viewer
 
-            self._app = build_app(airflow_viewer)
+            self._app = build_app(airflow_viewer, airflow_require)
         await self._app(scope, receive, send)

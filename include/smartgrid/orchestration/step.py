@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,7 @@ class StepOperator(NativeArguments, BaseOperator):
     Args:
         step_name: name of the step, e.g. `ingest.ingest`.
         arguments: keyword arguments of the step (templated; whole expressions keep their type).
+        light: run it with Airflow's own Python, for a step that needs what this environment has and the other lacks.
 
     Raises:
         StepFailed: retried. StepKilled: retried after a pause. StepMisconfigured, StepResultTooLarge: not retried.
@@ -40,17 +42,19 @@ class StepOperator(NativeArguments, BaseOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"arguments": "json"}
     ui_color = "#e3f1ea"
 
-    def __init__(self, *, step_name: str, arguments: Any = None, **kwargs: Any) -> None:
+    def __init__(self, *, step_name: str, arguments: Any = None, light: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.step_name = step_name
         self.arguments = arguments or {}
+        self.light = light
         self._child: GuardedChild | None = None
 
     def execute(self, context: Any) -> Json:
         with tempfile.TemporaryDirectory(prefix="smartgrid-step-") as folder:
             result_file = Path(folder) / "result.json"
             command = [
-                str(get_settings().step_python), "-m", "smartgrid", "step", self.step_name,
+                sys.executable if self.light else str(get_settings().step_python),
+                "-m", "smartgrid", "step", self.step_name,
                 "--arguments", json.dumps(self.arguments), "--result-file", str(result_file),
             ]  # fmt: skip
             self._child = GuardedChild(command, step_environment(os.environ))
@@ -86,3 +90,13 @@ def mapped_step(task_id: str, name: str, arguments: Any, **kwargs: Any) -> Any:
     """One task instance of the step `name` for each JSON object in `arguments` (a list, or a task's output)."""
     operator, extra = _operator()
     return operator.partial(task_id=task_id, step_name=name, **extra, **kwargs).expand(arguments=arguments)
+
+
+def light_step(task_id: str, name: str, arguments: Json | None = None, **kwargs: Any) -> Any:
+    """A task that runs the step `name` in Airflow's own environment, as a process whatever the runner is."""
+    return StepOperator(task_id=task_id, step_name=name, arguments=arguments or {}, light=True, **kwargs)
+
+
+def mapped_light_step(task_id: str, name: str, arguments: Any, **kwargs: Any) -> Any:
+    """As `mapped_step`, in Airflow's own environment."""
+    return StepOperator.partial(task_id=task_id, step_name=name, light=True, **kwargs).expand(arguments=arguments)

@@ -1,0 +1,1 @@
+"""The notification API (port 5003): send, history, dead letters, receivers, callbacks."""
