@@ -8,10 +8,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Query, Request
 from fastapi.responses import FileResponse, JSONResponse
 
+from smartgrid.api.callers import Require
 from smartgrid.api.ui import answers, models, training
 from smartgrid.api.ui.assets import OWN_FILES, PAGE, PLOTLY, chart_library
 from smartgrid.api.ui.errors import NoSuchRun, UnknownZone
+from smartgrid.api.ui.mining import add_mining
 from smartgrid.api.ui.models import SYSTEM
+from smartgrid.api.ui.notifications import add_notifications
+from smartgrid.api.ui.powerbi import add_powerbi
 from smartgrid.api.ui.security_headers import add_security_headers
 from smartgrid.settings import get_settings
 
@@ -26,10 +30,11 @@ api = APIRouter(prefix="/api/v1", tags=["figures"])
 page = APIRouter(include_in_schema=False)
 
 
-def build_app(current_user: Callable[..., Any]) -> FastAPI:
+def build_app(current_user: Callable[..., Any], require: Require | None = None) -> FastAPI:
     """The application. `current_user` is a FastAPI dependency that returns who asks, or raises 401.
 
-    Every route needs a user, static files included; the schema is not served, because FastAPI would serve it to all.
+    `require(role)` gives the pages on which people change something; without it they are left out. Every route needs a
+    user, static files included; the schema is not served, because FastAPI would serve it to all.
     """
     app = FastAPI(
         title="Smart Grid", openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(current_user)]
@@ -39,6 +44,10 @@ def build_app(current_user: Callable[..., Any]) -> FastAPI:
     app.add_exception_handler(NoSuchRun, _no_such_run)
     app.include_router(api)
     app.include_router(page)
+    add_mining(app)
+    if require is not None:
+        add_notifications(app, require)
+        add_powerbi(app, require)
     return app
 
 

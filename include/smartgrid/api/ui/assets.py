@@ -8,7 +8,21 @@ from pathlib import Path
 from smartgrid.errors import SmartGridError
 
 PAGE = Path(__file__).parent / "page"
-OWN_FILES = {"app.js": "text/javascript", "charts.js": "text/javascript", "style.css": "text/css"}
+OWN_FILES = {
+    "app.js": "text/javascript",
+    "charts.js": "text/javascript",
+    "notifications.js": "text/javascript",
+    "push.js": "text/javascript",
+    "push_worker.js": "text/javascript",
+    "pattern_charts.js": "text/javascript",
+    "rule_charts.js": "text/javascript",
+    "patterns.js": "text/javascript",
+    "reports.js": "text/javascript",
+    "reports.css": "text/css",
+    "style.css": "text/css",
+    "patterns.css": "text/css",
+    "notifications.css": "text/css",
+}
 PLOTLY = "plotly.min.js"
 
 

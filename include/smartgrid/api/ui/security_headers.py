@@ -21,7 +21,7 @@ HEADERS = {
 async def add_security_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     response = await call_next(request)
     for name, value in HEADERS.items():
-        response.headers[name] = value
+        response.headers.setdefault(name, value)  # a page that frames something says so itself
     # Figures change with every run and belong to who is logged in.
     response.headers.setdefault("Cache-Control", "private, no-store")
     return response
