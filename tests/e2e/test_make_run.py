@@ -131,7 +131,7 @@ def test_status_says_that_all_is_well(ran: tuple[RunningPlatform, str]) -> None:
     platform, _ = ran
     result = platform.call("status")
     assert result.returncode == 0, result.stdout
-    assert result.stdout.count("RUNNING") == 7
+    assert result.stdout.count("RUNNING") == 9
 
 
 def test_a_second_run_is_fast_and_trains_nothing(ran: tuple[RunningPlatform, str]) -> None:

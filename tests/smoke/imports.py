@@ -27,6 +27,8 @@ IMPORT_NAMES: dict[str, tuple[str, ...]] = {
     "pydantic-settings": ("pydantic_settings",),
     "mlflow-skinny": ("mlflow",),
     "pyyaml": ("yaml",),
+    "pyjwt": ("jwt",),
+    "google-auth": ("google.auth",),
     "scikit-learn": ("sklearn",),
     "tensorflow-cpu": ("tensorflow",),
     "tensorflow-serving-api": ("tensorflow_serving.apis.prediction_service_pb2_grpc",),
