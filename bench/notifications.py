@@ -31,7 +31,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTHON = ROOT / ".venv" / "bin" / "python"
 RECEIVER = ROOT / "tests" / "support" / "hook_receiver.py"
 APP = Path(__file__).with_name("notification_app.py")
-CLIENTS, REQUESTS_A_SECOND = 50, 1000
+# All clients of h2load ask at the same instant, and wait for each other: 20 make a burst every 20 ms, 50 every 50 ms.
+CLIENTS, REQUESTS_A_SECOND = 20, 1000
 DELIVERIES, PENDING, DEAD, EVENTS = 5000, 50_000, 5000, 10_000
 
 
