@@ -225,7 +225,7 @@ def test_a_forged_callback_is_refused(service: httpx.Client) -> None:
     form = {"MessageSid": "SM1", "MessageStatus": "delivered"}
     good = RequestValidator("twilio-token-1").compute_signature(url, form)
     assert service.post("/callbacks/twilio", data=form, headers={"X-Twilio-Signature": good}).status_code == 204
-    for forged in ("", "x", good[:-2] + "A="):
+    for forged in ("", "x", good.swapcase()):
         answer = service.post("/callbacks/twilio", data=form, headers={"X-Twilio-Signature": forged})
         assert answer.status_code == 403
     more = {**form, "ErrorCode": "1"}
