@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from smartgrid.errors import SmartGridError
 START_S = 60.0
 IDLE_S = 90.0
 START_ATTEMPTS = 3
+ENDING_S = 2.0
 HEAP_SHARE, LEAST_HEAP_MB, MOST_HEAP_MB = 0.5, 400, 4000
 # `wait` makes the shell end with Java's own status; the reader in the background kills Java when the pipe closes.
 GUARD = 'exec 3<&0; "$@" </dev/null 3<&- & java=$!; { cat <&3 >/dev/null; kill -9 $java 2>/dev/null; } & wait $java'
@@ -46,6 +47,10 @@ class H2OFailed(SmartGridError):
     def __init__(self, what: str, reason: str) -> None:
         self.what, self.reason = what, reason
         super().__init__(f"H2O: {what} failed: {reason}")
+
+
+class H2OLost(H2OFailed):
+    """Java ended while it worked for us; a new cluster can do the work."""
 
 
 class H2OCluster:
@@ -143,7 +148,18 @@ class H2OCluster:
             yield
         except (H2OError, OSError) as error:
             reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            raise H2OFailed(what, reason if self.running else f"Java ended; {self._last_words()}") from error
+            if self._ended(error):
+                raise H2OLost(what, f"Java ended; {self._last_words()}") from error
+            raise H2OFailed(what, reason) from error
+
+    def _ended(self, error: BaseException) -> bool:
+        """Java is gone. Connections are refused a moment before the shell that waits for Java ends as well."""
+        from h2o.exceptions import H2OConnectionError
+
+        if isinstance(error, H2OConnectionError | OSError):
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=ENDING_S)
+        return not self.running
 
     def _last_words(self) -> str:
         output = self.folder / "output.txt"

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from smartgrid.automl.h2o_automl import EXCLUDED
-from smartgrid.automl.h2o_cluster import H2OCluster, shared_cluster
+from smartgrid.automl.h2o_cluster import H2OCluster, H2OLost, shared_cluster
 from smartgrid.automl.h2o_frame import TARGET, input_names, upload
 from smartgrid.automl.h2o_scorer import score_mojo
 from smartgrid.automl.h2o_search import mojo_of
@@ -117,16 +117,22 @@ class H2ORecipe:
         """Fit on the rows of `frame` with a known load, in this process's cluster, which is started if need be.
 
         Raises:
-            JavaMissing, H2OFailed
+            JavaMissing
+            H2OFailed: H2OLost only if Java ended twice.
         """
         rows = thinned(frame.trainable(), self.max_rows, self.seed)
+        try:
+            mojos = self._mojos(rows)
+        except H2OLost:  # a backtest of an hour need not end because Java did: the fit is the same in a new cluster
+            mojos = self._mojos(rows)
+        return FittedH2O.of(mojos, self.weights, self.intercept, frame.schema, list(self.columns))
+
+    def _mojos(self, rows: FeatureFrame) -> tuple[bytes, ...]:
         with shared_cluster(self.threads, self.memory_mb) as cluster:
             training = upload(cluster, rows.X[:, self.columns], rows.ratio)
-            try:
-                mojos = tuple(_fit(cluster, member, training) for member in self.members)
-            finally:
-                _forget(cluster, training.frame_id)
-        return FittedH2O.of(mojos, self.weights, self.intercept, frame.schema, list(self.columns))
+            mojos = tuple(_fit(cluster, member, training) for member in self.members)
+            _forget(cluster, training.frame_id)
+        return mojos
 
 
 def combined(models: tuple[H2OModel, ...], weights: tuple[float, ...], intercept: float) -> H2OModel:
@@ -154,9 +160,12 @@ def _fit(cluster: H2OCluster, member: Member, training: Any) -> bytes:
 
 
 def _forget(cluster: H2OCluster, key: str) -> None:
-    """Free the memory of the cluster; a backtest fits many times in one."""
+    """Free the memory of the cluster; a backtest fits many times in one.
+
+    By key: `h2o.remove` goes through the session of H2O's expression language, and servers were seen to end
+    themselves (exit status 255) during that call.
+    """
     import h2o
 
-    if cluster.running:
-        with cluster.calling("removing what is not needed any more"):
-            h2o.remove(key)
+    with cluster.calling("removing what is not needed any more"):
+        h2o.api(f"DELETE /3/DKV/{key}", data={"cascade": True})

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from h2o_rows import load_frame
 
+from smartgrid.automl import h2o_recipe
 from smartgrid.automl.ensemble import MeanModel
-from smartgrid.automl.h2o_cluster import H2OCluster, close_shared_cluster, shared_cluster
+from smartgrid.automl.h2o_cluster import H2OCluster, H2OLost, close_shared_cluster, shared_cluster
 from smartgrid.automl.h2o_frame import TARGET, input_names, upload
 from smartgrid.automl.h2o_recipe import FittedH2O, H2ORecipe, Member
 from smartgrid.automl.h2o_search import mojo_of
@@ -34,13 +36,18 @@ def columns(frame: FeatureFrame) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[H2OCluster]:
-    with shared_cluster(threads=2, memory_mb=2500) as cluster:
-        yield cluster
+def no_cluster_left() -> Iterator[None]:
+    yield
     close_shared_cluster()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def cluster(no_cluster_left: None) -> Iterator[H2OCluster]:
+    with shared_cluster(threads=2, memory_mb=2500) as cluster:
+        yield cluster
+
+
+@pytest.fixture
 def training(cluster: H2OCluster, frame: FeatureFrame, columns: list[int]) -> Any:
     return upload(cluster, frame.X[:, columns], frame.ratio)
 
@@ -136,3 +143,35 @@ def test_tree_of_a_single_leaf_is_read(cluster: H2OCluster, frame: FeatureFrame)
     constant = upload(cluster, np.random.default_rng(1).normal(size=(60, 3)), np.full(60, 2.5))
     estimator = H2OGradientBoostingEstimator(ntrees=2, check_constant_response=False)
     assert read_mojo(_fit(cluster, constant, estimator)).predict(np.zeros((2, 3))).tolist() == [2.5, 2.5]
+
+
+def test_a_fit_survives_the_death_of_java(
+    cluster: H2OCluster, frame: FeatureFrame, columns: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = H2ORecipe((Member("glm", {"lambda_": [1e-4]}),), (1.0,), 0.0, columns, 1_000, 3, 2, 2500, "one")
+    wanted = recipe.fit(frame).predict(frame.X)
+    fit, deaths = h2o_recipe._fit, 0
+
+    def deadly(cluster: H2OCluster, *arguments: Any) -> bytes:
+        nonlocal deaths
+        if not deaths:
+            deaths += 1
+            _kill_java(cluster)
+        return fit(cluster, *arguments)
+
+    monkeypatch.setattr(h2o_recipe, "_fit", deadly)
+    np.testing.assert_array_equal(recipe.fit(frame).predict(frame.X), wanted)
+    assert deaths == 1
+
+    def always_deadly(cluster: H2OCluster, *arguments: Any) -> bytes:
+        _kill_java(cluster)
+        return fit(cluster, *arguments)
+
+    monkeypatch.setattr(h2o_recipe, "_fit", always_deadly)
+    with pytest.raises(H2OLost, match="Java ended"):
+        recipe.fit(frame)
+
+
+def _kill_java(cluster: H2OCluster) -> None:
+    shell = psutil.Process(cluster._process.pid)
+    next(child for child in shell.children() if child.name() == "java").kill()
