@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 from loadtest import Result, grpc_body, load, need_h2load
-from serving_report import Figures, plots
+from serving_report import MOST, Figures, plots
 
 ROOT = Path(__file__).parents[1]
 PEERS = Path(__file__).with_name("peers")
@@ -39,6 +39,7 @@ TENSORFLOW = "tensorflow-cpu==2.21.0"
 MLSERVER = ["mlserver==1.7.1", TENSORFLOW, "setuptools<81"]
 MLFLOW = ["mlflow==3.17.0", TENSORFLOW, "setuptools<81"]
 START_S = 180
+TURNS = 5  # of each of two that are compared
 
 
 @dataclass
@@ -120,6 +121,7 @@ class Bench:
     def __init__(self, folder: Path, seconds: float, clients: list[int], rows: list[int]) -> None:
         self.folder, self.seconds, self.clients, self.rows = folder, seconds, clients, rows
         self.figures = Figures()
+        self.base = folder  # of the model that was served last
         _script("serving_models.py", folder)
         columns = int(_script("serving_platform.py", folder / "platform").split()[-1])
         self.dense = Model("dense", folder / "dense", (32,), "float32")
@@ -131,8 +133,8 @@ class Bench:
     @contextmanager
     def ours(self, model: Model, *flags: str) -> Iterator[tuple[str, str]]:
         """The embedded server; gives the URLs of Predict by gRPC and REST."""
-        base = self.folder / "base" / model.name
-        shutil.rmtree(base, ignore_errors=True)
+        base = Path(tempfile.mkdtemp(dir=self.folder)) / model.name
+        self.base = base
         shutil.copytree(model.folder, base / "1")
         grpc_port, rest_port = free_port(), free_port()
         rest = f"http://127.0.0.1:{rest_port}/v1/models/{model.name}"
@@ -187,29 +189,55 @@ class Bench:
                         self.run("embedded", "REST", model, rows, clients, rest_url, model.json[rows])
 
     def workers(self) -> None:
-        """One process against two, one after the other in the same minute, because the machine changes."""
+        """One process against two."""
         print("one worker and two, dense model")
-        for number in (1, 2):
-            with self.ours(self.dense, f"--workers={number}") as (grpc_url, rest_url):
-                self.run(f"workers={number}", "gRPC", self.dense, 1, 32, grpc_url, self.dense.grpc[1])
-                self.run(f"workers={number}", "REST", self.dense, 1, 32, rest_url, self.dense.json[1])
+        with self.ours(self.dense, "--workers=1") as one, self.ours(self.dense, "--workers=2") as two:
+            self.in_turns(self.dense, {"workers=1": one, "workers=2": two})
 
     def batching(self) -> None:
         print("LSTM, one row a request")
         parameters = self.folder / "batching.config"
         parameters.write_text("max_batch_size { value: 64 } num_batch_threads { value: 1 }")
         on = ["--enable_batching", f"--batching_parameters_file={parameters}"]
-        for name, flags in (("unbatched", []), ("batched", on)):
-            with self.ours(self.lstm, *flags) as (grpc_url, rest_url):
-                for clients in (1, 32):
-                    self.run(name, "gRPC", self.lstm, 1, clients, grpc_url, self.lstm.grpc[1])
-                    self.run(name, "REST", self.lstm, 1, clients, rest_url, self.lstm.json[1])
+        with self.ours(self.lstm) as unbatched, self.ours(self.lstm, *on) as batched:
+            for name, urls in (("unbatched", unbatched), ("batched", batched)):
+                self.run(name, "gRPC", self.lstm, 1, 1, urls[0], self.lstm.grpc[1])
+                self.run(name, "REST", self.lstm, 1, 1, urls[1], self.lstm.json[1])
+            self.in_turns(self.lstm, {"unbatched": unbatched, "batched": batched})
+
+    def in_turns(self, model: Model, servers: dict[str, tuple[str, str]]) -> None:
+        """Both of two servers by turns, so that a slow moment of the machine meets both; an idle one costs nothing."""
+        for face, bodies in (("gRPC", model.grpc), ("REST", model.json)):
+            for turn in range(TURNS):
+                for name in list(servers) if turn % 2 == 0 else list(servers)[::-1]:
+                    url = servers[name][face == "REST"]
+                    result = load(url, bodies[1], MOST, self.seconds, grpc=face == "gRPC")
+                    self.figures.add_turn(name, face, result)
+                    print(
+                        f"  {name + ' ' + face:<22}{model.name:<9} turn {turn + 1}   {result.rate:>9,.0f} req/s   "
+                        f"p50 {result.p50_ms:>8.2f} ms   p99 {result.p99_ms:>8.2f} ms   failed {result.failed}",
+                        flush=True,
+                    )
+
+    def overhead(self) -> None:
+        """One client and the bare run by turns, for the same reason."""
+        print("one client and the bare run by turns, dense model")
+        model = self.dense
+        with self.ours(model) as (grpc_url, rest_url):
+            for _ in range(TURNS):
+                shape = ",".join(map(str, (1, *model.shape)))
+                found = json.loads(
+                    _script("serving_bare.py", model.folder, "session", shape, model.dtype).splitlines()[-1]
+                )
+                for face, url, body in (("gRPC", grpc_url, model.grpc[1]), ("REST", rest_url, model.json[1])):
+                    result = load(url, body, 1, self.seconds, grpc=face == "gRPC")
+                    self.figures.overheads_ms.setdefault(face, []).append(result.p50_ms - found["p50_us"] / 1000)
 
     def swap(self) -> None:
         """Three new versions under load, one every few seconds."""
         print("hot swap under load, dense model, REST, 8 clients")
         with self.ours(self.dense) as (_, url):
-            base = self.folder / "base" / "dense"
+            base = self.base
             log = self.folder / "swap.json"
             script = (
                 "import sys, json; sys.path.insert(0, sys.argv[1]); from pathlib import Path; import loadtest;"
@@ -332,6 +360,7 @@ def main() -> None:
             python = arguments.mlflow_python or bench.environment("mlflow", MLFLOW)
             for model in (bench.dense, bench.platform):
                 bench.mlflow(python, model)
+        bench.overhead()
         bench.workers()
         bench.batching()
         bench.swap()

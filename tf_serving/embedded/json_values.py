@@ -32,7 +32,9 @@ _INTEGERS = {
 }
 _BASE64 = re.compile("[A-Za-z0-9+/]*[=.]{0,2}")
 _AT_ONCE = 4096
+_MANY = 128  # numbers; from there on NumPy compares them faster than Python
 _FLOAT32_LARGEST = float(np.finfo(np.float32).max)
+_FLOAT_LARGEST = {dtypes.DT_FLOAT: _FLOAT32_LARGEST, dtypes.DT_DOUBLE: float(np.finfo(np.float64).max)}
 
 
 def to_array(value: Any, dtype: int) -> Array:
@@ -42,6 +44,10 @@ def to_array(value: Any, dtype: int) -> Array:
         ServingError: ragged lists, or an element that is no number of this type.
     """
     flat, shape = _flatten(value)
+    if flat is not None and len(flat) >= _MANY and dtype in _FLOATS:
+        numbers = _usual_floats(flat, dtype)
+        if numbers is not None:
+            return numbers.reshape(shape)
     if flat is not None and dtype == dtypes.DT_STRING and set(map(type, flat)) <= {str, dict}:
         return _strings(flat).reshape(shape)
     if flat is not None and (not flat or _all_fit(flat, dtype)):
@@ -107,6 +113,22 @@ def _flatten(value: Any) -> tuple[list[Any] | None, tuple[int, ...]]:
             return None, shape
         level = list(chain.from_iterable(level))
     return level, shape
+
+
+def _usual_floats(flat: list[Any], dtype: int) -> Array | None:
+    """The same as `_all_fit` and the conversion, with NumPy comparing; None where it takes a closer look."""
+    kinds = set(map(type, flat))
+    if not kinds <= {int, float}:
+        return None
+    try:
+        wide = np.array(flat, np.float64)
+    except OverflowError:  # a whole number that no double holds
+        return None
+    # A mixed list is as narrow as its whole numbers, which have to be exact.
+    largest = _FLOATS[dtype][0] if int in kinds else _FLOAT_LARGEST[dtype]
+    if not (-largest <= wide.min() and wide.max() <= largest):  # so it is, too, where one is NaN
+        return None
+    return wide.astype(NUMPY_TYPES[dtype], copy=False)
 
 
 def _all_fit(flat: list[Any], dtype: int) -> bool:
