@@ -1,11 +1,12 @@
 """Train one candidate: search within the budget, backtest what was found, and prove that it can be served.
 
 Three windows: the search sees rows before `select_start`; the backtest runs over [select_start, end), its first part
-chooses the winner, its second judges it; the proof exports the recipe as fitted on rows before `backtest_start`.
+chooses the winner, its second judges it; the proof exports the model fitted on rows before `backtest_start`.
 
 candidate.json holds: run_id, trainer, library, library_version, started_at, seed, budget_s, failed (only if it is out),
 search_s, trials, failed_trials, best, search_score, stopped (why the search ended early, if it did), backtest_rows,
-export {size_mb, ms_per_row, largest_difference, export_s}, wall_s, cpu_s (children included), peak_memory_mb.
+fits (of the backtest), fit_s (seconds of the first), export {size_mb, ms_per_row, largest_difference, export_s},
+wall_s, cpu_s (children included), peak_memory_mb.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ def evaluate_in_child(run_id: str, name: str, progress: Progress) -> dict[str, A
     """Backtest the candidate's recipe over selection and test window, then prove its export. Runs under limits, too.
 
     Returns:
-        backtest_rows, export
+        backtest_rows, fits, fit_s, export
 
     Raises:
         ExportParityError, NotExportable
@@ -139,16 +140,29 @@ def evaluate_in_child(run_id: str, name: str, progress: Progress) -> dict[str, A
     snapshot, place = load_snapshot(run_id), candidate_folder(run_id, name)
     recipe: Recipe = joblib.load(place / "recipe.joblib")
     frame = snapshot.frame()
-    table = rolling_origin(recipe, frame, moment(snapshot.select_start), moment(snapshot.end), progress=progress)
+    test_start, end = moment(snapshot.backtest_start), moment(snapshot.end)
+    proved: Any = None
+    seconds: list[float] = []
+
+    def on_fit(origin: np.datetime64, model: Any, fit_s: float) -> None:
+        nonlocal proved
+        seconds.append(fit_s)
+        if origin == test_start:
+            proved = model
+
+    table = rolling_origin(
+        recipe, frame, moment(snapshot.select_start), end, border=test_start, on_fit=on_fit, progress=progress
+    )
     buffer = io.BytesIO()
     table.write_parquet(buffer)
     write_bytes(str(place / "backtest.parquet"), buffer.getvalue())
-    facts = prove_candidate(recipe, frame, moment(snapshot.backtest_start), moment(snapshot.end), place)
+    # The model that forecast the test window: the very one whose errors are judged.
+    facts = prove_candidate(proved, frame.between(test_start, end), place)
     progress(
         f"exported in {facts['export_s']:.1f} s: {facts['size_mb']:.2f} MB, {facts['ms_per_row']:.4f} ms a row, "
         f"largest difference {facts['largest_difference']:.1e}"
     )
-    return {"backtest_rows": table.height, "export": facts}
+    return {"backtest_rows": table.height, "fits": len(seconds), "fit_s": round(seconds[0], 1), "export": facts}
 
 
 def fit_winner(snapshot: Snapshot, name: str) -> Path:

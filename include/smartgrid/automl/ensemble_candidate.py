@@ -27,6 +27,7 @@ def ensemble_outcome(run_id: str, mix: Mix, trained: dict[str, Outcome]) -> Outc
         together += cost_of(trained[name])
     outcome["cpu_s"] = together.cpu_s
     outcome["wall_s"] = sum(float(trained[name].get("wall_s") or 0.0) for name in mix.members)
+    outcome["fit_s"] = sum(float(trained[name].get("fit_s") or 0.0) for name in mix.members)
     outcome["export"] = {"size_mb": together.size_mb, "ms_per_row": together.ms_per_row, "sum_of_members": True}
     return outcome
 

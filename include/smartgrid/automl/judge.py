@@ -45,7 +45,16 @@ from smartgrid.automl.run_folder import Snapshot, candidate_folder, folder, load
 from smartgrid.automl.selection import choose
 from smartgrid.automl.verdict import SERVED, beside_served, facts_of, sentence
 from smartgrid.errors import SmartGridError
-from smartgrid.evaluation.backtest import FOUR_WEEKLY, NAIVES, SYSTEM, WEEKLY, WEEKLY_MAX_FIT_S, naive, system_total
+from smartgrid.evaluation.backtest import (
+    FOUR_WEEKLY,
+    FOUR_WEEKLY_MAX_FIT_S,
+    NAIVES,
+    SYSTEM,
+    WEEKLY,
+    WEEKLY_MAX_FIT_S,
+    naive,
+    system_total,
+)
 from smartgrid.evaluation.gate_policy import load_policy
 from smartgrid.evaluation.gates import GateResult, check, passes
 from smartgrid.evaluation.metrics import Scores, score
@@ -62,7 +71,8 @@ log = logging.getLogger(__name__)
 
 ALLOWED_DIFFERENCE = 1e-6  # relative, of the export; a larger one is another model
 REFIT_POLICY = (
-    f"every {WEEKLY} days, or every {FOUR_WEEKLY} days where the first fit takes more than {WEEKLY_MAX_FIT_S:g} s"
+    f"at the start of both windows and every {WEEKLY} days; every {FOUR_WEEKLY} days where the first fit takes more "
+    f"than {WEEKLY_MAX_FIT_S:g} s, once a window where it takes more than {FOUR_WEEKLY_MAX_FIT_S:g} s"
 )
 Tables = dict[str, pl.DataFrame]
 Outcome = dict[str, Any]

@@ -219,6 +219,7 @@ def _zone_choice(frame: FeatureFrame, rows: npt.NDArray[np.int64], max_slots: in
         days_of(frame, rows),
         frame.column("slot")[rows].astype(np.int64),
         slow_columns(schema, columns),
+        has_temperature=schema.temperature != "none",
     )
     is_slow = known.is_slow
     plain = choose_penalty(known.inputs[:, :n_plain], known.ratio, known.day, known.slot, is_slow[:n_plain], max_slots)

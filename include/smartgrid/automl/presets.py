@@ -36,7 +36,7 @@ PRESETS: dict[str, Preset] = {
             backtest_days=14,
             search_rows=8_000,
         ),
-        Preset("standard", total_s=420, meaning="the weekly retraining, below a quarter of an hour on two cores"),
+        Preset("standard", total_s=300, meaning="the weekly retraining, below a quarter of an hour on two cores"),
         Preset(
             "thorough",
             total_s=3_600,

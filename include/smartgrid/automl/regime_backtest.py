@@ -9,7 +9,7 @@ from smartgrid.automl.child_process import run_limited
 from smartgrid.automl.run_folder import Snapshot, candidate_folder, folder, load_json, load_snapshot, save_json
 from smartgrid.automl.trainer import Progress
 from smartgrid.errors import SmartGridError
-from smartgrid.evaluation.backtest import FOUR_WEEKLY, SYSTEM, rolling_origin, system_total
+from smartgrid.evaluation.backtest import FOUR_WEEKLY, FOUR_WEEKLY_MAX_FIT_S, SYSTEM, rolling_origin, system_total
 from smartgrid.evaluation.metrics import score
 from smartgrid.evaluation.regimes import has_actual, has_forecast, mean_absolute_error_c, without_temperature
 from smartgrid.evaluation.scale import weekly_naive_scales
@@ -21,7 +21,8 @@ REGIMES = ("actual", "forecast", "none")
 
 
 def compare_regimes(snapshot: Snapshot, winner: str, progress: Progress) -> list[dict[str, Any]]:
-    """Scores of the system total under each temperature regime, with refits every four weeks.
+    """Scores of the system total under each temperature regime, with refits every four weeks; with one fit where a
+    fit of the winner takes more than 15 s.
 
     Returns:
         One row a regime: `temperature`, `own` (it is the regime of the run), `refit_days`, `forecast_error_c` (mean
@@ -35,12 +36,13 @@ def compare_regimes(snapshot: Snapshot, winner: str, progress: Progress) -> list
             return rows
     reasons = _unavailable(snapshot)
     scores: dict[str, Any] = {}
+    refit_days = _refit_days(snapshot, winner)
     possible = [name for name in REGIMES if name not in reasons]
     if possible != ["none"]:
         try:
             scores = run_limited(
                 "smartgrid.automl.regime_backtest:regimes_in_child",
-                {"run_id": snapshot.run_id, "name": winner, "regimes": possible},
+                {"run_id": snapshot.run_id, "name": winner, "regimes": possible, "refit_days": refit_days},
                 wall_s=REGIMES_S,
                 memory_mb=get_settings().training.memory_limit_mb,
                 threads=2,
@@ -56,7 +58,7 @@ def compare_regimes(snapshot: Snapshot, winner: str, progress: Progress) -> list
         {
             "temperature": name,
             "own": name == snapshot.temperature,
-            "refit_days": FOUR_WEEKLY,
+            "refit_days": refit_days,
             "forecast_error_c": errors.get(name),
             **(scores[name] if name in scores else {"reason": reasons[name]}),
         }
@@ -67,7 +69,14 @@ def compare_regimes(snapshot: Snapshot, winner: str, progress: Progress) -> list
     return rows
 
 
-def regimes_in_child(run_id: str, name: str, regimes: list[str], progress: Progress) -> dict[str, Any]:
+def _refit_days(snapshot: Snapshot, winner: str) -> int:
+    path = candidate_folder(snapshot.run_id, winner) / "candidate.json"
+    fit_s = float(load_json(path).get("fit_s") or 0.0) if path.is_file() else 0.0
+    whole = round((snapshot.end - snapshot.backtest_start).total_seconds() / 86400)
+    return max(FOUR_WEEKLY, whole) if fit_s > FOUR_WEEKLY_MAX_FIT_S else FOUR_WEEKLY
+
+
+def regimes_in_child(run_id: str, name: str, regimes: list[str], refit_days: int, progress: Progress) -> dict[str, Any]:
     """Metrics by regime; runs in a process with limits."""
     import joblib
 
@@ -82,7 +91,7 @@ def regimes_in_child(run_id: str, name: str, regimes: list[str], progress: Progr
             frame = without_temperature(snapshot.frame())
         else:
             frame = snapshot.frame(temperature="actual" if regime == "actual" else "forecast")
-        total = system_total(rolling_origin(recipe, frame, start, end, refit_days=FOUR_WEEKLY, progress=progress))
+        total = system_total(rolling_origin(recipe, frame, start, end, refit_days=refit_days, progress=progress))
         found[regime] = score(total["actual_kw"].to_numpy(), total["predicted_kw"].to_numpy(), scale).as_dict()
         progress(f"temperature {regime}: MAPE {found[regime]['mape_percent']} %")
     return found

@@ -27,8 +27,11 @@ Ints = npt.NDArray[np.int64]
 
 MEMBERS = ("plain", "anchored", "profile", "goes_on")
 PLAIN_ONLY = np.array([1.0, 0.0, 0.0, 0.0])
-# Where the history is too short to try.
-UNTRIED = np.array([0.5, 0.0, 0.5, 0.0])
+# Where the history is too short to try. The ridge drawn towards the profile needs more days than the others.
+UNTRIED = np.array([0.25, 0.0, 0.5, 0.25])
+# Half of the shares, too, where the folds are few and no temperature explains the load: which member was the best in
+# three or four weeks says little about the next two.
+FEW_DAYS = 120
 SHARE_FOLDS = 10
 # Every split in quarters is tried, and the mean of those that are as good as the best is taken: between them chance
 # decides, and the mean keeps more members.
@@ -48,6 +51,7 @@ class ZoneRows:
     day: Ints
     slot: Ints
     is_slow: npt.NDArray[np.bool_]
+    has_temperature: bool = False
 
     @property
     def n_plain(self) -> int:
@@ -64,7 +68,8 @@ def goes_on(profile_columns: int) -> Floats:
 
 def choose_shares(rows: ZoneRows, plain: Penalty, anchored: Penalty, max_slots: int) -> Floats:
     """Shares (4,) of the members, by their mean absolute error on up to ten folds of the newest third of the history,
-    each fitted on what came before.
+    each fitted on what came before. Below 120 days without temperature they are only half of what is returned, the
+    other half is `UNTRIED`.
 
     Args:
         plain, anchored: the penalties chosen for the two ridges.
@@ -97,6 +102,8 @@ def choose_shares(rows: ZoneRows, plain: Penalty, anchored: Penalty, max_slots: 
     forecasts, measured = np.concatenate(parts), np.concatenate(loads)
     error = np.array([np.abs(forecasts @ split - measured).mean() for split in SPLITS])
     shares: Floats = SPLITS[error <= error.min() * AS_GOOD].mean(axis=0)
+    if not rows.has_temperature and rows.day.max() - rows.day.min() < FEW_DAYS:
+        shares = (shares + UNTRIED) / 2
     return shares
 
 

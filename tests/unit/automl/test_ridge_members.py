@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -61,7 +62,7 @@ def zone_rows(truth: str) -> tuple[ZoneRows, Penalty]:
         "goes_on": profile @ np.array([1.0, 1.0, 0.0, 0.0, 0.0, 0.0]) + rng.normal(0, 0.01, len(day)),
     }[truth]
     no_slow = np.zeros(11, dtype=np.bool_)
-    return ZoneRows(np.hstack([plain, profile]), profile, ratio, day, slot, no_slow), Penalty(10.0, 1.0)
+    return ZoneRows(np.hstack([plain, profile]), profile, ratio, day, slot, no_slow, True), Penalty(10.0, 1.0)
 
 
 @pytest.mark.parametrize("truth", ["plain", "profile", "goes_on"])
@@ -84,7 +85,14 @@ def test_members_that_are_equally_good_share() -> None:
     assert (shares[1:3] > 0.1).all()
 
 
-def test_days_too_few_to_try_get_a_half_each() -> None:
+def test_with_few_days_and_no_temperature_the_trial_decides_half_of_the_shares() -> None:
+    rows, penalty = zone_rows("plain")
+    tried = choose_shares(rows, penalty, penalty, max_slots=6)
+    halved = choose_shares(replace(rows, has_temperature=False), penalty, penalty, max_slots=6)
+    np.testing.assert_allclose(halved, (tried + UNTRIED) / 2)
+
+
+def test_days_too_few_to_try_get_fixed_shares() -> None:
     rows, penalty = zone_rows("plain")
     few = rows.day < 25
     short = ZoneRows(rows.inputs[few], rows.profile[few], rows.ratio[few], rows.day[few], rows.slot[few], rows.is_slow)

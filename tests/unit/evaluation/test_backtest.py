@@ -63,6 +63,40 @@ def test_every_refit_ends_before_the_days_it_forecasts(frame: FeatureFrame) -> N
     assert table.height == 2 * 24 * 21
 
 
+def test_the_second_window_begins_with_a_refit_of_its_own(frame: FeatureFrame) -> None:
+    recipe, border = NewestTarget(), BEGIN + np.timedelta64(10, "D")
+    seen: list[np.datetime64] = []
+    table = rolling_origin(
+        recipe, frame, BEGIN, END, refit_days=7, border=border, on_fit=lambda origin, model, fit_s: seen.append(origin)
+    )
+    assert seen == [BEGIN + np.timedelta64(days, "D") for days in (0, 7, 10, 17)]
+    assert recipe.origins == [origin - np.timedelta64(1, "h") for origin in seen]
+    assert table.height == 2 * 24 * 21
+
+
+def test_a_change_of_clocks_brings_no_fit_for_an_hour_without_forecasts(frame: FeatureFrame) -> None:
+    recipe = NewestTarget()
+    hour = np.timedelta64(1, "h")
+    table = rolling_origin(recipe, frame, BEGIN, END + hour, refit_days=7)
+    assert len(recipe.origins) == 3
+    assert table.height == 2 * 24 * 21
+    recipe = NewestTarget()
+    rolling_origin(recipe, frame, BEGIN, END, refit_days=7, border=BEGIN + np.timedelta64(7, "D") + hour)
+    assert len(recipe.origins) == 3
+
+
+@pytest.mark.parametrize(("fit_s", "fits"), [(1.0, 3), (6.0, 2), (16.0, 2)])
+def test_the_slower_the_first_fit_the_fewer_there_are(
+    frame: FeatureFrame, monkeypatch: pytest.MonkeyPatch, fit_s: float, fits: int
+) -> None:
+    clock = iter(np.arange(100) * fit_s)
+    monkeypatch.setattr("smartgrid.evaluation.backtest.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("smartgrid.evaluation.backtest.SHORT_HISTORY_DAYS", 0)
+    recipe = NewestTarget()
+    rolling_origin(recipe, frame, BEGIN, END, border=BEGIN + np.timedelta64(14, "D"))
+    assert len(recipe.origins) == fits
+
+
 def test_every_day_is_issued_at_its_own_midnight(frame: FeatureFrame) -> None:
     table = rolling_origin(NewestTarget(), frame, BEGIN, END, refit_days=7)
     horizon_h = (table["target_time"] - table["issue_time"]).dt.total_hours()
