@@ -86,6 +86,8 @@ class World:
                 worker.send_signal(how)
         for worker in self.workers:
             worker.wait(30)
+            if worker.stdin is not None:
+                worker.stdin.close()
         self.workers.clear()
 
     def states(self) -> dict[str, int]:

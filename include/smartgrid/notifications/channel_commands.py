@@ -1,4 +1,4 @@
-"""`smartgrid notifications vapid-keys` and `channels`: what the channels need before they can send."""
+"""`smartgrid notifications secret`, `vapid-keys` and `channels`: what receivers and channels need."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 def add_channel_commands(app: typer.Typer) -> None:
     app.command("vapid-keys")(vapid_keys_command)
     app.command("channels")(channels_command)
+    app.command("secret")(secret_command)
 
 
 def vapid_keys_command(
@@ -45,6 +46,18 @@ def channels_command() -> None:
 
     for name, missing in _missing(get_settings().channels).items():
         typer.echo(f"{name:<12} {'ready' if not missing else 'needs ' + ', '.join(missing)}")
+
+
+def secret_command() -> None:
+    """Print the secret with which receivers check webhooks, unless they are registered with one of their own."""
+    from smartgrid.notifications.default_secret import default_secret, secret_file
+    from smartgrid.notifications.signing import receiver_secret
+    from smartgrid.settings import get_settings
+
+    settings = get_settings()
+    typer.echo(receiver_secret(default_secret(settings)))
+    configured = settings.channels.webhook.secret is not None
+    typer.echo(f"# from {'WEBHOOK_SECRET' if configured else secret_file(settings.home)}", err=True)
 
 
 def _missing(channels: Channels) -> dict[str, list[str]]:

@@ -51,20 +51,22 @@ def send_webhook(url: str, payload: Any, secret: str | Sequence[str] | None = No
     """POST `payload` as JSON to `url`, signed by the Standard Webhooks specification.
 
     `secret` is `whsec_...`, or plain text whose UTF-8 bytes are the key; several, newest first, sign all. Without
-    one, WEBHOOK_SECRET signs; without that the message goes unsigned, which `detail` says. A failure that may pass
-    is tried `tries` times in all, with growing pauses and the same `webhook-id`.
+    one, WEBHOOK_SECRET signs; without that the secret of this home, which `smartgrid notifications secret` shows. A
+    failure that may pass is tried `tries` times in all, with growing pauses and the same `webhook-id`.
 
     Raises:
         DeliveryFailed: with its kind and reason.
     """
     from smartgrid.notifications.channels.webhook import WebhookChannel
+    from smartgrid.notifications.default_secret import signing_channels
     from smartgrid.notifications.json_bytes import json_bytes
 
     given = [secret] if isinstance(secret, str) else list(secret or ())
     if isinstance(secret, str) and not secret:
         raise DeliveryFailed("configuration", "the webhook secret is empty")
     body, message_id = json_bytes(payload), _new_id()
-    channel, secrets = WebhookChannel(_channels()), [SecretStr(one) for one in given]
+    channels = _channels() if given else signing_channels(_channels(), get_settings().home)
+    channel, secrets = WebhookChannel(channels), [SecretStr(one) for one in given]
     return _tried("webhook", message_id, tries, lambda: channel.post(url, body, message_id, secrets))
 
 

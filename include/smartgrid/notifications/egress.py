@@ -9,18 +9,16 @@ differently a moment later (DNS rebinding) gains nothing.
 from __future__ import annotations
 
 import ipaddress
-import socket
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from urllib.parse import SplitResult, urlsplit
 
 from smartgrid.channel_settings import Egress
 from smartgrid.notifications.errors import NotificationError
+from smartgrid.notifications.name_lookup import LOOKUP_TIMEOUT_S, NameNotFound, Resolver, resolve, resolve_within
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Resolver = Callable[[str, int], Sequence[str]]
 
 # Never, whatever the settings allow: link-local (metadata services of clouds), multicast, "this host".
 _NEVER: tuple[Network, ...] = tuple(
@@ -29,39 +27,19 @@ _NEVER: tuple[Network, ...] = tuple(
 )
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # an IPv4 address in the clothes of IPv6 (RFC 6052)
 
+ALLOW_SETTING = "SMARTGRID_CHANNELS__EGRESS__ALLOW"
+
 
 class EgressRefused(NotificationError):
-    """The address is not one that this service may reach. `host` and `problem` tell which and why."""
+    """The address is not one that this service may reach. `host` and `problem` tell which and why; `allow` is what
+    would have to be in the setting that opens networks, if that can help."""
 
     exit_code = 2
 
-    def __init__(self, host: str, problem: str) -> None:
-        self.host, self.problem = host, problem
-        super().__init__(
-            f"{host or 'The address'} {problem}. To reach a receiver of your own network, add its network or host to "
-            "SMARTGRID_CHANNELS__EGRESS__ALLOW."
-        )
-
-
-class NameNotFound(NotificationError):
-    """The name of a host did not resolve, which may pass."""
-
-    def __init__(self, host: str, problem: str) -> None:
-        self.host, self.problem = host, problem
-        super().__init__(f"{host} does not resolve: {problem}")
-
-
-def resolve(host: str, port: int) -> list[str]:
-    """Every address of a host, by the system's resolver. It also reads the odd spellings (2130706433, 0x7f.1).
-
-    Raises:
-        NameNotFound: it has none.
-    """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as error:
-        raise NameNotFound(host, getattr(error, "strerror", None) or "not a host name") from None
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    def __init__(self, host: str, problem: str, allow: str = "") -> None:
+        self.host, self.problem, self.allow = host, problem, allow
+        hint = f" To reach a receiver of your own network, add {allow} or its network or host to {ALLOW_SETTING}."
+        super().__init__(f"{host or 'The address'} {problem}.{hint if allow else ''}")
 
 
 @dataclass(frozen=True)
@@ -104,15 +82,17 @@ class EgressPolicy:
             self.check_address(host, literal)
         return parts
 
-    def addresses(self, host: str, port: int) -> list[str]:
+    def addresses(self, host: str, port: int, timeout_s: float = LOOKUP_TIMEOUT_S) -> list[str]:
         """Those addresses of a host that may be reached; only these are ever connected to.
 
         Raises:
             EgressRefused: none of them may.
-            NameNotFound: there is none.
+            NameNotFound: there is none, or the resolver did not answer within `timeout_s`.
         """
         allowed, refused = [], None
-        for text in self.resolver(host, port):
+        # What is an address already needs no lookup.
+        found = [host] if _literal(host) is not None else resolve_within(self.resolver, host, port, timeout_s)
+        for text in found:
             try:
                 self.check_address(host, ipaddress.ip_address(text.partition("%")[0]))
                 allowed.append(text)
@@ -131,7 +111,8 @@ class EgressPolicy:
             return
         if self._allowed_host(host) or any(address in network for network in self._networks):
             return
-        raise EgressRefused(host, f"is {address}, which is not on the public internet")
+        problem = f"is {address}, which is not on the public internet"
+        raise EgressRefused(host, problem, allow=f"{address}/{address.max_prefixlen}")
 
     def _allowed_host(self, host: str) -> bool:
         name = host.lower().rstrip(".")

@@ -17,6 +17,7 @@ import httpx
 
 from smartgrid.channel_settings import Egress
 from smartgrid.notifications.egress import EgressPolicy
+from smartgrid.notifications.name_lookup import LOOKUP_TIMEOUT_S
 from smartgrid.notifications.tls_trust import tls_context
 
 WRITE_AT_ONCE_BYTES = 65_536
@@ -112,7 +113,8 @@ class _PolicyBackend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         failure: httpcore.ConnectError | httpcore.ConnectTimeout | None = None
-        for address in self._policy.addresses(host, port):
+        lookup_s = min(LOOKUP_TIMEOUT_S, _left(timeout) or LOOKUP_TIMEOUT_S)
+        for address in self._policy.addresses(host, port, lookup_s):
             try:
                 stream = self._sockets.connect_tcp(address, port, _left(timeout), local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:

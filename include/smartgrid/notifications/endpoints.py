@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import secrets
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -17,17 +16,11 @@ from smartgrid.notifications.channel import Endpoint
 from smartgrid.notifications.errors import EndpointNameTaken, UnknownEndpoint
 from smartgrid.notifications.lanes import ENDPOINT_PREFIX
 from smartgrid.notifications.secrets_at_rest import decrypt, encrypt
+from smartgrid.notifications.signing import new_secret
 from smartgrid.notifications.transaction import write_transaction
 from smartgrid.settings import Settings, get_settings
 from smartgrid.store import session
 from smartgrid.store.notification_tables import EndpointRow, EndpointSecretRow
-
-SECRET_PREFIX = "whsec_"  # noqa: S105 - how Standard Webhooks marks a secret, not one
-
-
-def new_secret() -> SecretStr:
-    """A signing secret as Standard Webhooks wants it: 32 random bytes."""
-    return SecretStr(SECRET_PREFIX + base64.b64encode(secrets.token_bytes(32)).decode())
 
 
 def create(name: str, url: str, by: str, secret: SecretStr | None = None) -> tuple[EndpointRow, SecretStr]:
@@ -36,7 +29,7 @@ def create(name: str, url: str, by: str, secret: SecretStr | None = None) -> tup
     Raises:
         EndpointNameTaken
     """
-    secret = secret or new_secret()
+    secret = secret or SecretStr(new_secret())
     now = wall_clock()
     endpoint_id = ENDPOINT_PREFIX + secrets.token_hex(12)
     row = EndpointRow(endpoint_id=endpoint_id, name=name, url=url, created_at=now, created_by=by)
@@ -59,7 +52,7 @@ def rotate(endpoint_id: str, secret: SecretStr | None = None, overlap_s: float |
         UnknownEndpoint
     """
     overlap_s = get_settings().outbox.secret_overlap_s if overlap_s is None else overlap_s
-    secret = secret or new_secret()
+    secret = secret or SecretStr(new_secret())
     now = wall_clock()
     with write_transaction() as transaction:
         if transaction.get(EndpointRow, endpoint_id) is None:

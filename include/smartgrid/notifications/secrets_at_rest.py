@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
-from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from pydantic import SecretStr
 
 from smartgrid.errors import ConfigurationError
 from smartgrid.notifications.errors import SecretUnreadable
+from smartgrid.notifications.private_file import made_once
 from smartgrid.settings import Settings
 
 KEY_FILE = "outbox.key"
@@ -34,8 +33,9 @@ def decrypt(ciphertext: bytes, what: str, settings: Settings) -> SecretStr:
 
 def _cipher(settings: Settings) -> MultiFernet:
     configured = settings.outbox.keys
-    keys = configured.get_secret_value() if configured is not None else _own_key(settings.home / "secrets")
-    return _cipher_of(keys)
+    if configured is not None:
+        return _cipher_of(configured.get_secret_value())
+    return _cipher_of(made_once(settings.home / "secrets" / KEY_FILE, _new_key))
 
 
 @lru_cache(maxsize=4)
@@ -48,22 +48,5 @@ def _cipher_of(keys: str) -> MultiFernet:
         ) from None
 
 
-def _own_key(folder: Path) -> str:
-    """The key of this home, made on first use, readable by the owner only."""
-    path = folder / KEY_FILE
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = folder / f".{KEY_FILE}.{os.getpid()}"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(Fernet.generate_key())
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            # A link, not a rename: of two processes that start together, the second must use the first one's key.
-            os.link(temporary, path)
-        except FileExistsError:
-            pass
-        finally:
-            temporary.unlink()
-    return path.read_text(encoding="ascii").strip()
+def _new_key() -> str:
+    return Fernet.generate_key().decode("ascii")

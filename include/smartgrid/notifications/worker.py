@@ -6,6 +6,7 @@ input wakes it. Any number may run, on one store.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -124,7 +125,7 @@ class Worker:
         return self.tally
 
     def stop(self) -> None:
-        """Ask `run` to end; safe from a signal handler or another thread."""
+        """Ask `run` to end, from another thread. Not from a signal handler: it may interrupt whoever holds the lock."""
         self._stopping.set()
         self.sender.wake()
 
@@ -177,6 +178,9 @@ class Worker:
             return 0.0
         blocked = due - set(rooms)
         self._rationed = any(self.sender.pacing.closed(lane) for _, lane in blocked)
+        if self._route_at == 0.0:
+            # More events wait to be routed than one transaction takes.
+            return 0.0
         if blocked:
             # Due, but its lane is full or paused: an outcome or the end of a pause lets it on.
             return min(0.05, self.settings.outbox.poll_s)
@@ -311,10 +315,23 @@ def main() -> None:
     # Each attempt is in the store; a line for each would be hundreds a second.
     logging.getLogger("smartgrid.notifications.channels").setLevel(logging.WARNING)
     worker = Worker(get_settings())
+    signalled, announce = os.pipe()
+    os.set_blocking(announce, False)
+    threading.Thread(target=_stop_at_signal, args=(worker, signalled), name="signals", daemon=True).start()
+    # The handler does nothing: it interrupts the main thread, which may hold the lock that stopping needs.
+    signal.set_wakeup_fd(announce)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: worker.stop())
+        signal.signal(number, lambda _number, _frame: None)
     threading.Thread(target=_listen, args=(worker,), name="wake", daemon=True).start()
+    # What is loaded now stays: looking through it for garbage again and again would stop all threads for 0.1 s.
+    gc.collect()
+    gc.freeze()
     worker.run()
+
+
+def _stop_at_signal(worker: Worker, signalled: int) -> None:
+    os.read(signalled, 1)
+    worker.stop()
 
 
 def _listen(worker: Worker) -> None:

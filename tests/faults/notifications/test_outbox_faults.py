@@ -7,6 +7,7 @@ import random
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -19,6 +20,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 
 from smartgrid.notifications import endpoints, outbox
+from smartgrid.notifications.default_secret import secret_file
 from smartgrid.notifications.model import NewNotification, Target
 from smartgrid.notifications.worker import Worker
 from smartgrid.settings import get_settings, load_settings
@@ -152,6 +154,22 @@ def test_a_worker_that_is_asked_to_stop_finishes_what_is_under_way(world: World)
 
 
 @ON_SQLITE
+def test_a_worker_ends_when_the_signal_comes_while_it_holds_its_lock(world: World) -> None:
+    program = (
+        "import os, signal, time; from smartgrid.notifications import worker; run = worker.Worker.run\n"
+        "def signalled(self):\n"
+        "    with self.sender._lock:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM); time.sleep(0.3)\n"
+        "    run(self)\n"
+        "worker.Worker.run = signalled; worker.main()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, capture_output=True, timeout=60, check=False
+    )
+    assert ended.returncode == 0, ended.stderr.decode()
+
+
+@ON_SQLITE
 def test_a_slow_receiver_delays_no_other(world: World) -> None:
     world.send(200, "slow/10")
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -232,7 +250,8 @@ def test_no_secret_is_in_any_log_or_record(twilio: World, monkeypatch: pytest.Mo
     said = twilio.worker_log.read_text(encoding="utf-8") + str([attempt.detail for attempt in twilio.attempts()])
     said += str([(row.lane, row.reason) for row in twilio.rows()])
     key = (twilio.home / "secrets" / "outbox.key").read_text(encoding="ascii")
-    for hidden in (secret.get_secret_value(), secret.get_secret_value()[6:], key, TOKEN, "query-secret-9"):
+    own = secret_file(twilio.home).read_text(encoding="ascii")
+    for hidden in (secret.get_secret_value(), secret.get_secret_value()[6:], own[6:], key, TOKEN, "query-secret-9"):
         assert hidden not in said
 
 

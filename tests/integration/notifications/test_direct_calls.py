@@ -22,6 +22,7 @@ from wiremock_server import WireMock
 
 from smartgrid.channel_settings import WELL_KNOWN_NAMES
 from smartgrid.notifications import send_email, send_push_notification, send_sms, send_webhook, send_webhooks
+from smartgrid.notifications.default_secret import default_secret
 from smartgrid.notifications.errors import DeliveryFailed
 from smartgrid.notifications.signing import ForgedWebhook, verify_webhook
 
@@ -87,16 +88,18 @@ def test_a_receiver_that_wants_a_long_pause_gets_an_error_instead_of_a_sleep(wir
     assert time.monotonic() - began < 5
 
 
-def test_without_a_secret_the_result_says_that_nothing_was_signed(
+def test_without_a_secret_the_one_of_the_settings_signs_or_else_the_one_of_this_home(
     monkeypatch: pytest.MonkeyPatch, configure: Configure
 ) -> None:
     with RawReceiver(answer("200 OK")) as receiver:
-        assert "unsigned" in send_webhook(receiver.url, {})["detail"]
+        own = default_secret(configure())
+        assert send_webhook(receiver.url, {})["detail"] == ""
         monkeypatch.setenv("WEBHOOK_SECRET", "of the settings")
         configure()
         assert send_webhook(receiver.url, {})["detail"] == ""
-    headers, body = parts(receiver.requests[1])
-    verify_webhook(body, headers, ["of the settings"])
+    for request, secret in zip(receiver.requests, (own.get_secret_value(), "of the settings"), strict=True):
+        headers, body = parts(request)
+        verify_webhook(body, headers, [secret])
 
 
 def test_many_webhooks_are_sent_and_one_dead_receiver_stops_none() -> None:

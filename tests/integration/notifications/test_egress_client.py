@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import ssl
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from raw_receiver import RawReceiver, answer
 from smartgrid.channel_settings import Egress
 from smartgrid.notifications.egress import EgressPolicy, EgressRefused
 from smartgrid.notifications.egress_client import EgressClient, egress_client
+from smartgrid.notifications.name_lookup import NameNotFound
 
 LIMITS: Any = {"timeout_s": 3.0, "limit_bytes": 4096}
 LOOPBACK = Egress(allow=("127.0.0.0/8",))
@@ -51,6 +53,20 @@ def test_a_name_that_leads_inside_is_refused_before_connecting(addresses: list[s
     client = EgressClient(EgressPolicy(LOOPBACK, ChangingName(addresses)))
     with pytest.raises(EgressRefused):
         client.post("http://public.example/", b"{}", {}, **LIMITS)
+
+
+def test_a_silent_name_server_takes_no_more_than_the_time_of_the_request() -> None:
+    silent = threading.Event()
+
+    def resolver(_host: str, _port: int) -> list[str]:
+        silent.wait(30)
+        return ["127.0.0.1"]
+
+    began = time.monotonic()
+    with pytest.raises(NameNotFound):
+        EgressClient(EgressPolicy(LOOPBACK, resolver)).post("http://a.example/", b"", {}, timeout_s=0.3, limit_bytes=1)
+    assert time.monotonic() - began < 3
+    silent.set()
 
 
 def test_tls_is_verified_by_the_name_although_the_number_is_connected(certificate: LoopbackCertificate) -> None:

@@ -154,8 +154,9 @@ def test_a_batch_is_accepted_whole_or_not_at_all(service: httpx.Client, world: W
     assert refused_at(bad) == ["body.notifications.1.recipient"]
     unknown = service.post("/batch", json={"notifications": [good, {**good, "recipient": "ep_01"}]})
     assert unknown.status_code == 422
-    until(lambda: len(world.receiver.got()) == 50)
-    assert service.get("").json()["counts"]["delivered"] == 50
+    # Outcomes are recorded a moment after the receiver has the messages.
+    until(lambda: service.get("").json()["counts"].get("delivered") == 50)
+    assert len(world.receiver.got()) == 50
 
 
 def test_without_a_token_or_the_role_nothing_is_answered(service: httpx.Client) -> None:

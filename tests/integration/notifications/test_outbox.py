@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,6 +18,7 @@ from smartgrid.notifications.errors import DeliveryFailed, NotADeadLetter, Nothi
 from smartgrid.notifications.lease import take
 from smartgrid.notifications.model import NewNotification, Target
 from smartgrid.notifications.retention import prune
+from smartgrid.notifications.router import MOST_EVENTS
 from smartgrid.notifications.steps import deliver
 from smartgrid.notifications.transaction import write_transaction
 from smartgrid.notifications.worker import Worker
@@ -348,6 +351,25 @@ def test_a_recorded_event_is_routed_once(world: World) -> None:
     worker = Worker(world.settings)
     worker.drain(5)
     assert worker.tally.routed_events == 0
+
+
+def test_more_events_than_one_transaction_takes_are_routed_without_a_pause_between(world: World) -> None:
+    many = 5 * MOST_EVENTS + 1
+    with session() as transaction:
+        for number in range(many):
+            record_event(transaction, Event("load_alert", "high", "x", zones=("Z1",), dedupe_key=f"storm:{number}"))
+    slow = world.settings.model_copy(update={"outbox": world.settings.outbox.model_copy(update={"poll_s": 60.0})})
+    worker = Worker(slow)
+    running = threading.Thread(target=worker.run)
+    began = time.monotonic()
+    running.start()
+    try:
+        until(lambda: worker.tally.routed_events == many, within_s=30)
+    finally:
+        worker.stop()
+        running.join(30)
+    # Each pause would last LONGEST_REST_S, 5 s.
+    assert time.monotonic() - began < 15
 
 
 def test_what_is_old_and_finished_is_forgotten_and_what_waits_is_kept(world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,11 +16,13 @@ from own_settings import Configure
 from pydantic import SecretStr
 from serving_process import free_port
 from sqlalchemy import select
+from typer.testing import CliRunner
 from wiremock_server import WireMock
 
 from smartgrid.channel_settings import WELL_KNOWN_NAMES
 from smartgrid.clock import wall_clock
 from smartgrid.notifications import callbacks, endpoints, outbox, subscriptions
+from smartgrid.notifications.commands import notifications_app
 from smartgrid.notifications.model import NewNotification, Target
 from smartgrid.notifications.signing import new_secret
 from smartgrid.notifications.webpush_keys import new_vapid_keys
@@ -91,6 +94,21 @@ def test_a_registered_receiver_in_another_language_gets_and_verifies_it(
     entries = httpx.get(f"{node_receiver.url}/received", trust_env=False).json()
     (payload,) = [entry["payload"] for entry in entries if entry["id"] == delivery_id]
     assert payload["data"]["message"] == "Line 7 is at 104 %"
+
+
+def test_a_receiver_that_is_not_registered_verifies_with_the_secret_that_the_command_shows(
+    settings: Settings, tmp_path: Path
+) -> None:
+    shown = CliRunner().invoke(notifications_app, ["secret"]).stdout.strip()
+    port = free_port()
+    with node_server(
+        NODE_FOLDER / "webhook-receiver.cjs", tmp_path / "own.log", port=port, PORT=str(port), RECEIVER_SECRET=shown
+    ) as receiver:
+        delivery_id = send("webhook", f"{receiver.url}/hook")
+        drain(settings)
+        row = delivery_of(delivery_id)
+        assert (row.state, row.reason) == ("delivered", None)
+        assert [entry["id"] for entry in httpx.get(f"{receiver.url}/received", trust_env=False).json()] == [delivery_id]
 
 
 def test_an_sms_of_unknown_fate_is_found_at_twilio_and_sent_once(settings: Settings, wiremock: WireMock) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from typer.testing import CliRunner
 
 from smartgrid.channel_settings import WELL_KNOWN_NAMES
 from smartgrid.notifications.channel_commands import add_channel_commands
+from smartgrid.notifications.default_secret import default_secret, secret_file
+from smartgrid.notifications.errors import DeliveryFailed
+from smartgrid.notifications.signing import signing_key
 from smartgrid.notifications.webpush_keys import vapid_public_key
 
 app = typer.Typer()
@@ -50,3 +54,39 @@ def test_each_channel_tells_what_it_needs(configure: Configure, monkeypatch: pyt
     assert lines["push/webpush"] == "needs VAPID_EMAIL"
     assert "TWILIO_AUTH_TOKEN" in lines["sms/twilio"]
     assert "s3cret" not in str(lines)
+
+
+def test_the_secret_of_webhooks_is_made_once_and_is_its_owner_s_alone(configure: Configure) -> None:
+    path = secret_file(configure().home)
+    assert not path.exists()
+    first, second = (CliRunner().invoke(app, ["secret"]) for _ in range(2))
+    assert first.stdout == second.stdout == path.read_text() + "\n"
+    assert len(signing_key(first.stdout.strip())) == 32
+    assert str(path) in first.stderr
+    assert first.stdout.strip() not in first.stderr
+    assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(path.parent.stat().st_mode)) == (0o600, 0o700)
+
+
+def test_a_secret_of_the_settings_is_shown_as_receivers_take_it(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEBHOOK_SECRET", "webhook-secret-key")
+    settings = configure()
+    assert CliRunner().invoke(app, ["secret"]).stdout == "whsec_d2ViaG9vay1zZWNyZXQta2V5\n"
+    assert not secret_file(settings.home).exists()
+
+
+def test_two_that_need_the_secret_at_once_get_the_same(configure: Configure) -> None:
+    settings = configure()
+    with ThreadPoolExecutor(8) as pool:
+        made = set(pool.map(lambda _: default_secret(settings).get_secret_value(), range(32)))
+    assert len(made) == 1
+    assert [path.name for path in secret_file(settings.home).parent.iterdir()] == [secret_file(settings.home).name]
+
+
+def test_a_secret_that_cannot_be_made_is_named_without_its_content(configure: Configure) -> None:
+    settings = configure()
+    secret_file(settings.home).mkdir(parents=True)
+    with pytest.raises(DeliveryFailed, match=r"webhook\.secret can be neither read nor made") as caught:
+        default_secret(settings)
+    assert caught.value.kind == "retry"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import threading
+import time
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from smartgrid.channel_settings import Egress
-from smartgrid.notifications.egress import EgressPolicy, EgressRefused, NameNotFound, resolve
+from smartgrid.notifications.egress import EgressPolicy, EgressRefused
+from smartgrid.notifications.name_lookup import NameNotFound, resolve
 
 PUBLIC = EgressPolicy()
 
@@ -116,6 +119,38 @@ def test_a_name_without_address_may_be_tried_again() -> None:
         resolve("no-such-host.invalid", 80)
     with pytest.raises(NameNotFound):
         EgressPolicy(resolver=lambda _host, _port: []).addresses("nothing.example", 80)
+
+
+def test_a_name_server_that_stays_silent_is_not_waited_for_and_keeps_no_other_name_waiting() -> None:
+    answers = threading.Event()
+
+    def resolver(host: str, _port: int) -> list[str]:
+        if host == "silent.example":
+            answers.wait(60)
+        return ["93.184.216.34"]
+
+    policy = EgressPolicy(resolver=resolver)
+    began = time.monotonic()
+    try:
+        for _ in range(40):
+            with pytest.raises(NameNotFound, match=r"did not answer within 0\.01 s"):
+                policy.addresses("silent.example", 443, timeout_s=0.01)
+        assert policy.addresses("well.example", 443) == ["93.184.216.34"]
+        assert time.monotonic() - began < 10
+    finally:
+        answers.set()
+
+
+def test_a_refusal_names_the_setting_and_the_value_that_would_open_the_address() -> None:
+    for host, value in (("127.0.0.1", "127.0.0.1/32"), ("::1", "::1/128"), ("scada.example", "10.0.0.9/32")):
+        with pytest.raises(EgressRefused, match=f"add {value} or .* to SMARTGRID_CHANNELS__EGRESS__ALLOW") as caught:
+            EgressPolicy(resolver=lambda _h, _p: ["10.0.0.9"]).addresses(host, 80)
+        opened = EgressPolicy(Egress(allow=(caught.value.allow,)))
+        opened.check_address(host, ipaddress.ip_address(value.partition("/")[0]))
+    for url in ("http://169.254.169.254/", "ftp://10.0.0.1/", "http://a@10.0.0.1/"):
+        with pytest.raises(EgressRefused) as refused:
+            PUBLIC.check_url(url)
+        assert "SMARTGRID" not in str(refused.value), "nothing opens this one"
 
 
 @given(st.ip_addresses(v=4, network="10.0.0.0/8") | st.ip_addresses(v=4, network="169.254.0.0/16"))

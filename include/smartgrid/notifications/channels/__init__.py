@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from smartgrid.notifications.channel import Channel, ChannelName, Platform
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from smartgrid.channel_settings import Channels
     from smartgrid.settings import Settings
 
@@ -20,15 +22,16 @@ def channel_for(name: ChannelName, platform: Platform | None, settings: Settings
 
     `platform` is part of the delivery, which `push` reads; it is taken here so that callers need no special case.
     """
-    return _channel_of(os.getpid(), name, settings.channels)
+    return _channel_of(os.getpid(), name, settings.channels, settings.home)
 
 
 @lru_cache(maxsize=32)
-def _channel_of(_process: int, name: ChannelName, channels: Channels) -> Channel:
+def _channel_of(_process: int, name: ChannelName, channels: Channels, home: Path) -> Channel:
     from smartgrid.notifications.channels.email import EmailChannel
     from smartgrid.notifications.channels.push import PushChannel
     from smartgrid.notifications.channels.sms import SmsChannel
     from smartgrid.notifications.channels.webhook import WebhookChannel
+    from smartgrid.notifications.default_secret import signing_channels
 
     kinds: dict[ChannelName, type[WebhookChannel | SmsChannel | PushChannel | EmailChannel]] = {
         "webhook": WebhookChannel,
@@ -36,4 +39,4 @@ def _channel_of(_process: int, name: ChannelName, channels: Channels) -> Channel
         "push": PushChannel,
         "email": EmailChannel,
     }
-    return kinds[name](channels)
+    return kinds[name](signing_channels(channels, home) if name == "webhook" else channels)

@@ -14,12 +14,13 @@ from pydantic import SecretStr
 from smartgrid.channel_settings import Channels, WebPush
 from smartgrid.errors import ConfigurationError
 from smartgrid.notifications.channel import Delivery, Endpoint, Receipt
-from smartgrid.notifications.egress import EgressRefused, NameNotFound
+from smartgrid.notifications.egress import EgressRefused
 from smartgrid.notifications.egress_client import Answer, egress_client
 from smartgrid.notifications.errors import DeliveryFailed
 from smartgrid.notifications.expiry import seconds_to_live
 from smartgrid.notifications.http_failures import excerpt, no_answer
 from smartgrid.notifications.json_bytes import json_bytes
+from smartgrid.notifications.name_lookup import NameNotFound
 from smartgrid.notifications.retry_after import retry_after_s
 from smartgrid.notifications.webpush_keys import read_vapid_key
 

@@ -12,11 +12,12 @@ from pydantic import SecretStr
 
 from smartgrid.channel_settings import Channels
 from smartgrid.notifications.channel import Delivery, FailureKind, Receipt
-from smartgrid.notifications.egress import EgressRefused, NameNotFound
+from smartgrid.notifications.egress import EgressRefused
 from smartgrid.notifications.egress_client import Answer, egress_client
 from smartgrid.notifications.errors import DeliveryFailed
 from smartgrid.notifications.http_failures import HOPELESS, excerpt, no_answer
 from smartgrid.notifications.json_bytes import json_bytes
+from smartgrid.notifications.name_lookup import NameNotFound
 from smartgrid.notifications.retry_after import retry_after_s
 from smartgrid.notifications.signing import BadWebhookSecret, signed_headers
 
