@@ -78,8 +78,10 @@ def dbscan(
         else:
             labels, core = block_dbscan(values, radius, min_samples, deadline, limits.memory_mb)
         clusters = int(labels.max(initial=-1)) + 1
-        profiles, _ = profiles_of(matrix.values, labels, clusters)
-        outliers = explained(matrix.values, values, labels, clusters, matrix.columns, matrix.ids, causes)
+        profiles = profiles_of(matrix.values, labels, clusters)
+        outliers = explained(
+            matrix.values, values, labels, clusters, matrix.columns, matrix.ids, causes, profiles=profiles
+        )
     return DbscanResult(
         labels=labels,
         core=core,
@@ -87,7 +89,7 @@ def dbscan(
         eps_source="knee" if eps is None else "given",
         min_samples=int(min_samples),
         k_distances=shortened(curve),
-        profiles=profiles,
+        profiles=profiles[0],
         sizes=np.bincount(labels[labels >= 0], minlength=clusters).astype(np.int64),
         outliers=outliers,
         mean_neighbours=neighbours,

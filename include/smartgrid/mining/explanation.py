@@ -19,9 +19,11 @@ _CHUNK = 1_000
 
 def profiles_of(values: _Floats, labels: _Integers, clusters: int) -> tuple[_Floats, _Floats]:
     """Mean and standard deviation of the members of each cluster, (clusters, d)."""
-    order = np.argsort(labels, kind="stable")
-    ends = np.searchsorted(labels[order], np.arange(clusters), side="right")
-    begins = np.searchsorted(labels[order], np.arange(clusters), side="left")
+    # NumPy's stable sort of 16-bit numbers is a radix sort.
+    short = labels.astype(np.int16) if clusters < 1 << 15 else labels
+    order = np.argsort(short, kind="stable")
+    ends = np.searchsorted(short[order], np.arange(clusters, dtype=short.dtype), side="right")
+    begins = np.searchsorted(short[order], np.arange(clusters, dtype=short.dtype), side="left")
     mean = np.empty((clusters, values.shape[1]))
     spread = np.empty_like(mean)
     for cluster in range(clusters):
@@ -38,14 +40,18 @@ def explained(
     columns: tuple[str, ...],
     ids: tuple[str, ...] | None,
     causes: int,
+    profiles: tuple[_Floats, _Floats] | None = None,
 ) -> tuple[Outlier, ...]:
-    """Each noise row with its `causes` largest deviations, in the order of the rows."""
+    """Each noise row with its `causes` largest deviations, in the order of the rows.
+
+    profiles: those of `original`, where they are known.
+    """
     noise = np.flatnonzero(labels < 0)
     if not len(noise):
         return ()
     if clusters:
-        expected, spread = profiles_of(original, labels, clusters)
-        targets, _ = profiles_of(scaled, labels, clusters)
+        expected, spread = profiles or profiles_of(original, labels, clusters)
+        targets = expected if scaled is original else profiles_of(scaled, labels, clusters)[0]
     else:
         expected, spread = np.median(original, axis=0)[None], original.std(axis=0)[None]
         targets = np.median(scaled, axis=0)[None]
@@ -60,17 +66,15 @@ def explained(
 
 def nearest_target(rows: _Floats, targets: _Floats) -> tuple[_Integers, _Floats]:
     """(number of the nearest row of `targets`, distance to it) of each of `rows`."""
+    from scipy.spatial.distance import cdist
+
     nearest = np.empty(len(rows), dtype=np.int64)
     distance = np.empty(len(rows))
     for begin in range(0, len(rows), _CHUNK):
-        some = rows[begin : begin + _CHUNK]
-        best = np.full(len(some), np.inf)
-        for cluster, target in enumerate(targets):
-            squares = np.einsum("ij,ij->i", some - target, some - target)
-            closer = squares < best
-            best[closer] = squares[closer]
-            nearest[begin : begin + len(some)][closer] = cluster
-        distance[begin : begin + len(some)] = np.sqrt(best)
+        squares = cdist(rows[begin : begin + _CHUNK], targets, "sqeuclidean")
+        best = squares.argmin(axis=1)
+        nearest[begin : begin + _CHUNK] = best
+        distance[begin : begin + _CHUNK] = np.sqrt(squares[np.arange(len(best)), best])
     return nearest, distance
 
 
