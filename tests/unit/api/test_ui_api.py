@@ -12,6 +12,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import update
 
 from smartgrid import lake
+from smartgrid.api.ui.assets import PAGE, PLOTLY
+from smartgrid.api.ui.document import PAGES, document
 from smartgrid.settings import get_settings
 from smartgrid.store import session
 from smartgrid.store.models import Forecast, Validation
@@ -195,3 +197,17 @@ def test_last_validation_accounts_for_every_row(viewer: TestClient, filled_home:
         )
     stopped = viewer.get("/api/v1/validation").json()
     assert (stopped["passed"], stopped["source"]) == (False, None)
+
+
+def test_every_page_is_a_whole_document_that_links_to_all_pages_and_marks_itself() -> None:
+    for page in PAGES:
+        text = bytes(document(page).body).decode()
+        assert text.startswith("<!doctype html>")
+        assert text.count("<head>") == text.count("<body>") == text.count("</html>") == 1
+        assert f"<title>{page.title}</title>" in text
+        assert [text.count(f'href="{other.address}"') >= 1 for other in PAGES] == [True] * len(PAGES)
+        assert text.count('aria-current="page"') == 1
+        assert f'href="{page.address}" aria-current="page"' in text
+        for address in (*page.styles, *page.scripts):
+            name = address.rpartition("/")[2]
+            assert name == PLOTLY or next(PAGE.rglob(name), None) is not None, address

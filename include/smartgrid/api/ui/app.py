@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Query, Request
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
 from smartgrid.api.callers import Require
 from smartgrid.api.ui import answers, models, training
 from smartgrid.api.ui.assets import OWN_FILES, PAGE, PLOTLY, chart_library
+from smartgrid.api.ui.document import OVERVIEW, document
 from smartgrid.api.ui.errors import NoSuchRun, UnknownZone
 from smartgrid.api.ui.mining import add_mining
 from smartgrid.api.ui.models import SYSTEM
@@ -52,9 +53,9 @@ def build_app(current_user: Callable[..., Any], require: Require | None = None) 
 
 
 @page.get("/")
-def index() -> FileResponse:
+def index() -> HTMLResponse:
     """The page. Role: viewer."""
-    return FileResponse(PAGE / "index.html", media_type="text/html")
+    return document(OVERVIEW)
 
 
 @page.get("/static/{name}")

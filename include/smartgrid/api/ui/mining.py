@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, FastAPI, Query
 from fastapi import Path as PathParameter
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, HTMLResponse
 from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 
 from smartgrid.api.ui import mining_models as models
-from smartgrid.api.ui.assets import PAGE
+from smartgrid.api.ui.document import PATTERNS, document
 from smartgrid.api.ui.errors import NoSuchRun
 from smartgrid.lake.measurements import natural_sorted
 from smartgrid.mining.change_texts import changes_text, rule_changes_text
@@ -40,9 +40,9 @@ def add_mining(app: FastAPI) -> None:
 
 
 @page.get("/patterns")
-def patterns_page() -> FileResponse:
+def patterns_page() -> HTMLResponse:
     """The page. Role: viewer."""
-    return FileResponse(PAGE / "patterns.html", media_type="text/html")
+    return document(PATTERNS)
 
 
 @api.get("/patterns")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
-from fastapi.responses import FileResponse
+from fastapi.responses import HTMLResponse
 
 from smartgrid.api.callers import Require
 from smartgrid.api.notifications.failures import add_handlers
 from smartgrid.api.notifications.receivers import subscription_routes
 from smartgrid.api.notifications.routing import routing_routes
 from smartgrid.api.notifications.tracking import tracking_routes
-from smartgrid.api.ui.assets import PAGE
+from smartgrid.api.ui.document import NOTIFICATIONS, document
 
 PREFIX = "/api/v1/notifications"
 
@@ -31,8 +31,8 @@ def _page() -> APIRouter:
     page = APIRouter(include_in_schema=False)
 
     @page.get("/notifications")
-    def notifications() -> FileResponse:
+    def notifications() -> HTMLResponse:
         """The page. Role: viewer."""
-        return FileResponse(PAGE / "notifications.html", media_type="text/html")
+        return document(NOTIFICATIONS)
 
     return page

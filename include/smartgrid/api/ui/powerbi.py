@@ -5,11 +5,12 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from smartgrid.api.analytics.powerbi import build_router
 from smartgrid.api.callers import Require
 from smartgrid.api.ui.assets import PAGE
+from smartgrid.api.ui.document import REPORTS, document
 from smartgrid.api.ui.security_headers import CONTENT_SECURITY_POLICY
 from smartgrid.powerbi.clouds import CLOUDS
 from smartgrid.settings import get_settings
@@ -24,10 +25,10 @@ def add_powerbi(app: FastAPI, require: Require) -> None:
     page = APIRouter(include_in_schema=False)
 
     @page.get("/reports")
-    def reports() -> FileResponse:
+    def reports() -> HTMLResponse:
         """The page. Role: viewer."""
         headers = {"Content-Security-Policy": report_policy()}
-        return FileResponse(PAGE / "reports.html", media_type="text/html", headers=headers)
+        return document(REPORTS, headers)
 
     @page.get("/powerbi-client/powerbi.min.js")
     def client() -> Response:
