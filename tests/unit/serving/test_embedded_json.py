@@ -7,6 +7,7 @@ import math
 import re
 import struct
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from tf_serving.embedded.json_parse import parse_object
 from tf_serving.embedded.json_request import PredictBody
 from tf_serving.embedded.json_response import predict_answer
 from tf_serving.embedded.json_strict import parse_strictly
+from tf_serving.embedded.json_values import to_array
 from tf_serving.embedded.json_writer import (
     array_in_line,
     array_in_lines,
@@ -370,3 +372,22 @@ def test_outputs_that_are_no_rows_are_refused_by_row_only() -> None:
     assert predict_answer(scalar, "columnar") == b'{\n    "outputs": 5.0\n}'
     with pytest.raises(ServingError, match="Tensor name: v has inconsistent batch size: 2 expecting: 1"):
         predict_answer({"u": np.zeros(1), "v": np.zeros(2)}, "row")
+
+
+@pytest.mark.parametrize("dtype", [dtypes.DT_FLOAT, dtypes.DT_DOUBLE])
+@pytest.mark.parametrize("filler", [1.5, 3])
+@pytest.mark.parametrize(
+    "number",
+    [0, -7, 2.5, True, "a", None, float("nan"), float("inf"), 1e300, -3.5e38, 2**24 + 1, 2**53 + 1, 10**30],
+    ids=lambda number: str(number)[:20],
+)
+def test_a_number_in_a_long_list_is_read_as_in_a_short_one(number: Any, filler: float, dtype: int) -> None:
+    def read(values: list[Any]) -> tuple[str, Any]:
+        try:
+            return "", to_array(values, dtype)[-1]
+        except ServingError as error:
+            return str(error), None
+
+    short, long = read([filler, number]), read([filler] * 400 + [number])
+    assert (short[0] == "") == (long[0] == "")
+    np.testing.assert_equal(long[1], short[1])
