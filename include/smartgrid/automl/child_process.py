@@ -285,6 +285,10 @@ def _child(folder: Path) -> int:
             outcome = getattr(importlib.import_module(module), name)(progress=report, **call["kwargs"])
     except SmartGridError as error:
         outcome = _Failure(type(error), str(error), dict(vars(error)))
+    # The exit below runs no handlers, and what Java used counts only once Java has been waited for.
+    h2o_cluster = sys.modules.get("smartgrid.automl.h2o_cluster")
+    if h2o_cluster is not None:
+        h2o_cluster.close_shared_cluster()
     _save(outcome, folder / "result.pickle")
     sys.stdout.flush()
     # Threads of libraries (Dask, an evaluation that was given up) would keep the process alive.
