@@ -34,7 +34,7 @@ def grpc_methods(
 ) -> Methods:
     """PredictionService, ModelService and, if `health`, grpc.health.v1.Health."""
     prediction = PredictionService(manager, metrics, as_content=as_content)
-    model = ModelService(manager, stopping)
+    model = ModelService(manager, metrics, stopping)
     others = health_methods(stopping) if health else Methods()
     return Methods(
         predicting={

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tf_serving.embedded.grpc_app import Call
+from tf_serving.embedded.metric_increases import counter_values
+from tf_serving.embedded.metrics import Metrics
 from tf_serving.embedded.model_config import model_configs
 from tf_serving.embedded.model_manager import ModelManager
 from tf_serving.embedded.protos import get_model_status_pb2, model_management_pb2
@@ -19,8 +21,8 @@ log = logging.getLogger(__name__)
 class ModelService:
     """GetModelStatus and HandleReloadConfigRequest: messages in, messages out."""
 
-    def __init__(self, manager: ModelManager, stopping: threading.Event) -> None:
-        self._manager, self._stopping = manager, stopping
+    def __init__(self, manager: ModelManager, metrics: Metrics, stopping: threading.Event) -> None:
+        self._manager, self._metrics, self._stopping = manager, metrics, stopping
 
     def get_model_status(self, request: Any, _: Call) -> Any:
         response = get_model_status_pb2.GetModelStatusResponse()
@@ -30,6 +32,7 @@ class ModelService:
         return response
 
     def handle_reload_config(self, request: Any, call: Call) -> Any:
+        before = self._counted(request)
         try:
             self._reload(request, call.is_active)
         except ServingError as error:
@@ -38,7 +41,13 @@ class ModelService:
         response = model_management_pb2.ReloadConfigResponse()
         response.status.error_code = int(Code.OK)
         response.status.SetInParent()
+        for name, value in self._counted(request).items():
+            response.metric.add(name=name, int64_value_increase=value - before[name])
         return response
+
+    def _counted(self, request: Any) -> dict[str, int]:
+        """The counters that the request asks about; it seldom does."""
+        return counter_values(self._metrics.text(), request.metric_names) if request.metric_names else {}
 
     def _reload(self, request: Any, is_active: Callable[[], bool]) -> None:
         if request.config.WhichOneof("config") != "model_config_list":

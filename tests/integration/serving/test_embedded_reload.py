@@ -74,8 +74,11 @@ def test_rpc_replaces_the_whole_configuration(
     publish(saved_models / "v2", tmp_path / "other", 5)
     server = start_server()
     stub = service(server)
-    response = stub.HandleReloadConfigRequest(reload_request(model("other", tmp_path / "other")), timeout=30)
+    request = reload_request(model("other", tmp_path / "other"))
+    request.metric_names.append("/tensorflow/serving/request_count")
+    response = stub.HandleReloadConfigRequest(request, timeout=30)
     assert (response.status.error_code, response.status.error_message) == (0, "")
+    assert [(metric.name, metric.int64_value_increase) for metric in response.metric] == [(request.metric_names[0], 0)]
     assert predict(server, "other").status_code == 200
     eventually(lambda: states(server, MODEL) == {1: "END"})
     answer = predict(server, MODEL)
