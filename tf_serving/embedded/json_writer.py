@@ -37,6 +37,7 @@ _WRITABLE = frozenset(
 _QUICK = frozenset(NUMPY_TYPES[number] for number in _WRITABLE - {dtypes.DT_STRING})
 
 
+_TENS = re.compile(r"0\.0(?![0-9])")
 _LARGE = re.compile(r"([0-9]{6,}0)\.0(?![0-9])")
 _LEAST_LARGE, _DIGITS = 1e6, 6
 _SHORT = 1000  # characters that are searched sooner than the numbers are compared
@@ -121,7 +122,8 @@ def _with_exponent(match: re.Match[str]) -> str:
 
 def finished(array: Array, text: str) -> str:
     """`text` with 9e+06 for 9000000.0: so TensorFlow Serving writes large numbers of up to six digits."""
-    if "0.0" not in text or (len(text) > _SHORT and not _has_large(array)):
+    # Most texts have nothing that looks like a ten, which is found much sooner than a large one.
+    if not _TENS.search(text) or (len(text) > _SHORT and not _has_large(array)):
         return text
     return _LARGE.sub(_with_exponent, text) if array.dtype.kind == "f" else text
 

@@ -22,7 +22,7 @@ from tf_serving.embedded.model_config import ModelConfig
 from tf_serving.embedded.model_statuses import ModelStatuses
 from tf_serving.embedded.request_log_settings import RequestLogSettings
 from tf_serving.embedded.servable import M, Servable
-from tf_serving.embedded.serving_map import ServedModel, ServingMap, leased
+from tf_serving.embedded.serving_map import Lease, ServedModel, ServingMap
 from tf_serving.embedded.status import Code, ServingError
 from tf_serving.embedded.versions import Fingerprint, State, VersionStatus, fingerprint
 
@@ -78,7 +78,7 @@ class Manager(Generic[M]):
         Raises:
             ServingError: no such model, version or label is served; on entering the block.
         """
-        return leased(lambda: self._map.find(name, version, label))
+        return Lease(lambda: self._map.find(name, version, label))
 
     def available(self, name: str) -> Collection[Servable[M]]:
         """The versions that answer requests now; without a lease one may close at any time."""

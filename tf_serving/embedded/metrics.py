@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Sized
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence, Sized
 from functools import partial
 from typing import Literal, TypeVar
 
@@ -47,25 +46,15 @@ class Metrics:
         """Ask `model_names` which models are configured, for they change."""
         self._model_names = model_names
 
-    @contextmanager
-    def request(self, model_name: str, entrypoint: Entrypoint, api: str = "Predict") -> Iterator[ObserveRun]:
-        """Count the request that the block answers; its time counts when it succeeds.
+    def request(self, model_name: str, entrypoint: Entrypoint, api: str = "Predict") -> MeasuredRequest:
+        """Count the request that the `with` block answers; its time counts when it succeeds.
 
         Gives what notes the request's model run.
         """
-        started = time.perf_counter()
-        try:
-            yield partial(self._observe_run, (model_name, api))
-        except ServingError as error:
-            self._count(model_name, error.code)
-            raise
-        self._count(model_name, Code.OK)
-        # The two faces of TensorFlow Serving write the API differently.
-        name = api.lower() if entrypoint == "REST" else api
-        self._observe((model_name, name, entrypoint), (time.perf_counter() - started) * 1e6)
+        return MeasuredRequest(self, model_name, entrypoint, api)
 
-    def _observe_run(self, key: tuple[str, str], inputs: Mapping[str, Sized], latency_us: float) -> None:
-        """A model ran for a request; warm-up runs belong to none."""
+    def observe_run(self, key: tuple[str, str], inputs: Mapping[str, Sized], latency_us: float) -> None:
+        """A model ran for a request, `key` its model and API; warm-up runs belong to none."""
         model_name, api = key
         with self._lock:
             _add(self._runtimes, key, latency_us)
@@ -83,16 +72,15 @@ class Metrics:
             for latency_us in latencies_us:
                 _add(self._queuing, thread_pool_name, latency_us, _QUEUING_BOUNDS_US)
 
-    def _count(self, model_name: str, code: Code) -> None:
-        if model_name not in self._model_names():
-            return
-        key = (model_name, code.name)
+    def count(self, model_name: str, code: Code, latency: tuple[tuple[str, str, str], float] | None = None) -> None:
+        """A request ended; `latency` is that of one that succeeded: model, API and entrypoint, and microseconds."""
+        counted = model_name in self._model_names()
         with self._lock:
-            self._requests[key] = self._requests.get(key, 0) + 1
-
-    def _observe(self, key: tuple[str, str, str], latency_us: float) -> None:
-        with self._lock:
-            _add(self._latencies, key, latency_us)
+            if counted:
+                key = (model_name, code.name)
+                self._requests[key] = self._requests.get(key, 0) + 1
+            if latency is not None:
+                _add(self._latencies, *latency)
 
     def text(self) -> str:
         """All series."""
@@ -113,6 +101,29 @@ class Metrics:
             *_histograms("batching_session:queuing_latency", ("thread_pool_name",), queuing, _QUEUING_BOUNDS_US),
         ]  # fmt: skip
         return "\n".join(lines) + "\n"
+
+
+class MeasuredRequest:
+    """A request between its begin and its end. No generator: it is on the path of every request."""
+
+    __slots__ = ("_api", "_entrypoint", "_metrics", "_model_name", "_started")
+
+    def __init__(self, metrics: Metrics, model_name: str, entrypoint: Entrypoint, api: str) -> None:
+        self._metrics, self._model_name, self._entrypoint, self._api = metrics, model_name, entrypoint, api
+        self._started = 0.0
+
+    def __enter__(self) -> ObserveRun:
+        self._started = time.perf_counter()
+        return partial(self._metrics.observe_run, (self._model_name, self._api))
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is None:
+            # The two faces of TensorFlow Serving write the API differently.
+            name = self._api.lower() if self._entrypoint == "REST" else self._api
+            took_us = (time.perf_counter() - self._started) * 1e6
+            self._metrics.count(self._model_name, Code.OK, ((self._model_name, name, self._entrypoint), took_us))
+        elif isinstance(error, ServingError):
+            self._metrics.count(self._model_name, error.code)
 
 
 def _add(table: dict[Key, Distribution], key: Key, value: float, bounds: Sequence[float] = _BOUNDS_US) -> None:

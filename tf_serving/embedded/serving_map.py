@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Generic
@@ -55,15 +54,23 @@ class ServingMap(Generic[M]):
         return ServingMap(MappingProxyType({**self.models, name: model}))
 
 
-@contextmanager
-def leased(find: Callable[[], Servable[M]]) -> Iterator[Servable[M]]:
-    """The version that `find` gives, held open until the block ends. Where it is retired at that very moment, `find` is
-    asked again: the map has changed by then."""
-    while True:
-        servable = find()
-        if servable.acquire():
-            break
-    try:
-        yield servable
-    finally:
-        servable.release()
+class Lease(Generic[M]):
+    """`with Lease(find) as servable`: the version that `find` gives, held open until the block ends.
+
+    Where it is retired at that very moment, `find` is asked again: the map has changed by then. No generator: it is on
+    the path of every request.
+    """
+
+    __slots__ = ("_find", "_servable")
+
+    def __init__(self, find: Callable[[], Servable[M]]) -> None:
+        self._find = find
+
+    def __enter__(self) -> Servable[M]:
+        while True:
+            self._servable = self._find()
+            if self._servable.acquire():
+                return self._servable
+
+    def __exit__(self, *_: object) -> None:
+        self._servable.release()

@@ -17,7 +17,7 @@ from tf_serving.embedded.model_config import ModelConfig
 from tf_serving.embedded.model_config_json import to_json
 from tf_serving.embedded.request_log_settings import RequestLogSettings
 from tf_serving.embedded.servable import M, Servable
-from tf_serving.embedded.serving_map import ServedModel, ServingMap, leased
+from tf_serving.embedded.serving_map import Lease, ServedModel, ServingMap
 from tf_serving.embedded.status import Code
 from tf_serving.embedded.versions import State, VersionStatus
 
@@ -47,7 +47,7 @@ class WorkerManager(Generic[M]):
         Raises:
             ServingError: no such model, version or label is served.
         """
-        return leased(lambda: self._map.find(name, version, label))
+        return Lease(lambda: self._map.find(name, version, label))
 
     def available(self, name: str) -> Collection[Servable[M]]:
         """The versions that answer requests now."""
