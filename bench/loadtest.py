@@ -61,7 +61,7 @@ def load(url: str, body: Path, clients: int, seconds: float, *, grpc: bool) -> R
     cut_off = (status == -1) & (at_us + took_us > at_us.max() - 100_000)
     p50, p99 = np.percentile(took_us[answered], [50, 99]) / 1000
     # It may note no status (0) for one that was under way when the warming up ended.
-    cut_in = (status == 0) & (at_us < at_us.min() + 10_000)
+    cut_in = (status == 0) & (at_us < at_us.min() + 100_000)
     failed = int((~answered & ~cut_off & ~cut_in).sum())
     return Result(float(found[2]), float(p50), float(p99), failed, at_us[answered] / 1e6, took_us[answered] / 1000)
 
