@@ -85,6 +85,11 @@ def status(error: ServingError) -> list[Header]:
     if len(text) > _LONGEST_TEXT:
         text = text[:_LONGEST_TEXT] + "...TRUNCATED"
     encoded = quote_from_bytes(text.encode("utf-8", "replace"), safe=_PLAIN)
+    # No header may begin or end with spaces; a name that a client made up may end the text with one.
+    inner = encoded.strip(" ")
+    if len(inner) < len(encoded):
+        start = encoded.index(inner) if inner else len(encoded)
+        encoded = "%20" * start + inner + "%20" * (len(encoded) - start - len(inner))
     return [(b"grpc-status", str(int(error.code)).encode()), (b"grpc-message", encoded.encode())]
 
 

@@ -211,3 +211,14 @@ def test_one_model_under_load_leaves_the_others_their_turn(typed_server: ServerP
         assert time.monotonic() - began < 1.5
         for call in calls:
             call.cancel()
+
+
+def test_an_error_text_that_ends_with_a_space_reaches_the_client(shared_server: ServerProcess) -> None:
+    nameless = get_model_status_pb2.GetModelStatusRequest()
+    nameless.model_spec.SetInParent()
+    with grpc.insecure_channel(shared_server.grpc_target) as channel, pytest.raises(grpc.RpcError) as caught:
+        model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(nameless, timeout=20)
+    assert (caught.value.code().name, caught.value.details()) == (
+        "NOT_FOUND",
+        "Could not find any versions of model ",
+    )

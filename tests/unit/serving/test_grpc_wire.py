@@ -7,7 +7,7 @@ import zlib
 from urllib.parse import unquote_to_bytes
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tf_serving.embedded.grpc_settings import channel_arguments
@@ -77,10 +77,14 @@ def test_deadlines_that_cannot_be_read_are_none(text: bytes) -> None:
 
 
 @given(st.text(max_size=1024))
+@example(" ")
+@example("no label x ")
+@example("  % ä  ")
 def test_status_texts_survive_the_header(text: str) -> None:
     (_, code), (_, encoded) = status(ServingError(Code.NOT_FOUND, text))
     assert code == b"5"
     assert all(0x20 <= byte <= 0x7E for byte in encoded)
+    assert encoded == encoded.strip(b" "), "not allowed in a header"
     assert unquote_to_bytes(encoded) == text.encode("utf-8", "replace")
 
 
