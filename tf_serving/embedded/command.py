@@ -18,7 +18,11 @@ _FAILED = 255  # as tensorflow_model_server
 def main(arguments: Sequence[str]) -> int:
     """Serve until SIGTERM or SIGINT. Returns the exit code."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    flags, remarks = parse_flags(arguments)
+    try:
+        flags, remarks = parse_flags(arguments)
+    except ServingError as error:
+        print(f"{usage()}\n{error.message}", flush=True)  # and on its standard output, as tensorflow_model_server
+        return _FAILED
     for remark in remarks:
         print(remark, flush=True)
     if flags.version:

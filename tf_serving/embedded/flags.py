@@ -7,6 +7,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
+
+from tf_serving.embedded.status import invalid
 
 # Accepted, so that one command line starts either server, but without effect here: name and reason.
 _NO_EFFECT: tuple[tuple[str, str], ...] = (
@@ -73,9 +76,14 @@ def _boolean(text: str) -> bool:
     return _VALUES[text.lower()]
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise invalid(message)
+
+
 def _parser() -> argparse.ArgumentParser:
     workers = 4 * (os.cpu_count() or 1)
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m tf_serving.embedded",
         description="Serves TensorFlow SavedModels by TensorFlow Serving's protocol, with its flags. "
         "Write --flag=value or --flag value; switches also as --flag or --noflag.",
@@ -125,7 +133,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def parse_flags(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """The flags, and one remark for each that is unknown or without effect."""
+    """The flags, and one remark for each that is unknown or without effect.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT, a value that its flag cannot have.
+    """
     flags, unknown = _parser().parse_known_args(_with_switch_values(arguments))
     remarks = [f"unknown argument: {argument}" for argument in unknown]
     remarks += [

@@ -55,6 +55,10 @@ def test_no_model_and_contradicting_flags_end_the_server(tmp_path: Path) -> None
     parameters = run(f"--model_base_path={tmp_path}", "--batching_parameters_file=/x")
     assert parameters.returncode != 0
     assert "batching_parameters_file is set without setting server_options.enable_batching" in parameters.stderr
+    no_number = run(f"--model_base_path={tmp_path}", "--port=abc")
+    assert no_number.returncode == 255
+    assert "usage:" in no_number.stdout
+    assert "argument --port: invalid int value: 'abc'" in no_number.stdout
     nowhere = run(f"--model_base_path={tmp_path}", "--port=0", "--rest_api_port=0")
     assert nowhere.returncode != 0
     label = tmp_path / "models.config"
