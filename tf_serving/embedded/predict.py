@@ -94,8 +94,15 @@ def check_inputs(signature: Signature, inputs: Mapping[str, object]) -> None:
         if alias not in inputs and alias not in signature.defaults:
             raise invalid(
                 f"Signature input alias: {alias}(feed name: {spec.feed_name}) not found in request and no default "
-                f"value provided. Inputs expected to be in the set {_names(signature.inputs)}."
+                f"value provided. Inputs expected to be in the request {_names(inputs)}, or default input alias set: "
+                f"{','.join(sorted(signature.defaults))}"
             )
+    if any(alias not in signature.inputs for alias in inputs):
+        # Only where there are defaults: without, a surplus name leaves another one missing.
+        used = ",".join(sorted(alias for alias in inputs if alias in signature.inputs))
+        raise invalid(
+            f"Inputs contains invalid name. Used request inputs: {used}, request input: {','.join(sorted(inputs))}"
+        )
 
 
 def _wanted_outputs(signature: Signature, output_filter: Sequence[str]) -> tuple[str, ...]:

@@ -155,7 +155,19 @@ def test_an_input_with_a_default_may_be_left_out(stub: Any) -> None:
     assert list(predict_half(stub, "with_bias", x=x, bias=bias)) == [4.0]
     with pytest.raises(grpc.RpcError) as caught:
         predict_half(stub, "with_bias", bias=bias)
-    assert caught.value.details().startswith("Signature input alias: x(feed name: x:0) not found in request and no")
+    assert caught.value.details() == (
+        "Signature input alias: x(feed name: x:0) not found in request and no default value provided. "
+        "Inputs expected to be in the request {bias}, or default input alias set: bias"
+    )
+
+
+def test_an_unknown_input_is_refused_where_another_has_a_default(stub: Any) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        predict_half(stub, "with_bias", x=np.array([[2.0]]), q=np.array([[1.0]]))
+    assert (caught.value.code().name, caught.value.details()) == (
+        "INVALID_ARGUMENT",
+        "Inputs contains invalid name. Used request inputs: x, request input: q,x",
+    )
 
 
 def test_a_message_may_be_larger_than_grpcs_usual_limit(stub: Any, typed_server: ServerProcess) -> None:
