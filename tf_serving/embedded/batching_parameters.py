@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_serving.embedded.status import invalid
+from tf_serving.embedded.text_proto import parse_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +83,8 @@ def read_batching_parameters(file: Path) -> BatchingParameters:
     Raises:
         ServingError: it cannot be read, or its values contradict each other.
     """
-    from google.protobuf import text_format
-
     message = _message_class()()
-    try:
-        text_format.Parse(file.read_text(encoding="utf-8"), message)
-    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
-        raise invalid(f"Cannot use --batching_parameters_file {file}: {error}") from None
+    parse_file(file, message)
     given: dict[str, Any] = {name: getattr(message, name).value for name in _WRAPPED if message.HasField(name)}
     given["allowed_batch_sizes"] = tuple(message.allowed_batch_sizes)
     given["pad_variable_length_inputs"] = message.pad_variable_length_inputs

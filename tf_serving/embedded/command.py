@@ -33,6 +33,13 @@ def main(arguments: Sequence[str]) -> int:
         if not flags.model_base_path and not flags.model_config_file:
             print(usage())
             raise invalid("Both server_options.model_base_path and server_options.model_config_file are empty!")
+        both, *each = (getattr(flags, f"tensorflow_{name}_parallelism") for name in ("session", "intra_op", "inter_op"))
+        if both > 0 and all(threads > 0 for threads in each):
+            raise invalid(
+                "Either configure server_options.tensorflow_session_parallelism or "
+                "(server_options.tensorflow_intra_op_parallelism, server_options.tensorflow_inter_op_parallelism) "
+                "separately. You cannot configure all."
+            )
         if flags.workers < 1:
             raise invalid(f"--workers must be at least 1, not {flags.workers}")
         if flags.workers > 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tf_serving.embedded.status import invalid
+from tf_serving.embedded.text_proto import parse_file
 
 DEFAULT_PATH = "/monitoring/prometheus/metrics"
 
@@ -16,7 +16,7 @@ def metrics_path(file: Path) -> str | None:
         ServingError: the file cannot be read.
     """
     # tensorflow-serving-api does not carry this message, so its two fields are declared here.
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
     field = descriptor_pb2.FieldDescriptorProto
     proto = descriptor_pb2.FileDescriptorProto(name="monitoring.proto", package="embedded", syntax="proto3")
@@ -33,10 +33,7 @@ def metrics_path(file: Path) -> str | None:
     pool = descriptor_pool.DescriptorPool()
     pool.Add(proto)
     message = message_factory.GetMessageClass(pool.FindMessageTypeByName("embedded.MonitoringConfig"))()
-    try:
-        text_format.Parse(file.read_text(encoding="utf-8"), message)
-    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
-        raise invalid(f"Cannot use --monitoring_config_file {file}: {error}") from None
+    parse_file(file, message)
     if not message.prometheus_config.enable:
         return None
     return message.prometheus_config.path or DEFAULT_PATH

@@ -1,4 +1,4 @@
-"""Configuration messages that tensorflow-serving-api does not carry, read from protobuf text format."""
+"""Configuration messages in protobuf text format, those too that tensorflow-serving-api does not carry."""
 
 from __future__ import annotations
 
@@ -6,18 +6,39 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tf_serving.embedded.status import invalid
+from tf_serving.embedded.status import Code, ServingError, invalid
 
 STRING, BOOL = 9, 8  # FieldDescriptorProto.Type
 
 
-def read_text_proto(file: Path, flag: str, message_name: str, fields: Mapping[str, int]) -> Any:
-    """The message in `file`, with `fields` (name to type, numbered from 1).
+def parse_file(file: Path, message: Any, *, secret: bool = False) -> None:
+    """Fill `message` from `file`. Of a `secret` one nothing is shown.
+
+    Raises:
+        ServingError: NOT_FOUND, there is no such file; INVALID_ARGUMENT, it holds something else.
+    """
+    from google.protobuf import text_format
+
+    try:
+        text_format.Parse(file.read_text(encoding="utf-8"), message)
+    except OSError as error:
+        code = Code.NOT_FOUND if isinstance(error, FileNotFoundError) else Code.INVALID_ARGUMENT
+        raise ServingError(code, f"{file}; {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise invalid(f"Invalid protobuf file: '{file}': it is no UTF-8") from None
+    except text_format.ParseError as error:
+        position = f" line {error.GetLine()}" if error.GetLine() else ""
+        found = f"it is not a {message.DESCRIPTOR.name},{position}" if secret else str(error)
+        raise invalid(f"Invalid protobuf file: '{file}': {found}") from None
+
+
+def read_secret_proto(file: Path, message_name: str, fields: Mapping[str, int]) -> Any:
+    """The message in `file`, with `fields` (name to type, numbered from 1), of which no error quotes a text.
 
     Raises:
         ServingError: it cannot be read.
     """
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
     proto = descriptor_pb2.FileDescriptorProto(name=f"{message_name}.proto", package="embedded", syntax="proto3")
     declared = proto.message_type.add(name=message_name)
@@ -28,12 +49,5 @@ def read_text_proto(file: Path, flag: str, message_name: str, fields: Mapping[st
     pool = descriptor_pool.DescriptorPool()
     pool.Add(proto)
     message = message_factory.GetMessageClass(pool.FindMessageTypeByName(f"embedded.{message_name}"))()
-    try:
-        text_format.Parse(file.read_text(encoding="utf-8"), message)
-    except (OSError, UnicodeDecodeError) as error:
-        raise invalid(f"Cannot use {flag} {file}: {error}") from None
-    except text_format.ParseError as error:
-        # Without the parser's text, which may quote a private key.
-        position = f" line {error.GetLine()}" if error.GetLine() else ""
-        raise invalid(f"Invalid protobuf file: '{file}': it is not a {message_name},{position}") from None
+    parse_file(file, message, secret=True)
     return message

@@ -59,6 +59,10 @@ def test_no_model_and_contradicting_flags_end_the_server(tmp_path: Path) -> None
     assert no_number.returncode == 255
     assert "usage:" in no_number.stdout
     assert "argument --port: invalid int value: 'abc'" in no_number.stdout
+    pools = [f"--tensorflow_{name}_parallelism=1" for name in ("session", "intra_op", "inter_op")]
+    all_three = run(f"--model_base_path={tmp_path}", *pools)
+    assert all_three.returncode == 255
+    assert "separately. You cannot configure all." in all_three.stderr
     nowhere = run(f"--model_base_path={tmp_path}", "--port=0", "--rest_api_port=0")
     assert nowhere.returncode != 0
     label = tmp_path / "models.config"

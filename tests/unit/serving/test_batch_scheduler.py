@@ -243,8 +243,8 @@ def test_parameters_are_read_from_the_file(tmp_path: Path) -> None:
         ("max_batch_size { value: 8 } allowed_batch_sizes: 4", "match max_batch_size; last entry was 4; expected 8"),
         ("allowed_batch_sizes: 4 allowed_batch_sizes: 2", "must be monotonically increasing"),
         ("max_batch_size { value: 0 }", "max_batch_size must be positive; was 0"),
-        ("max_batch_size: 8", "Cannot use --batching_parameters_file"),
-        ("no_such_field: 8", "Cannot use --batching_parameters_file"),
+        ("max_batch_size: 8", "Invalid protobuf file"),
+        ("no_such_field: 8", "Invalid protobuf file"),
     ],
 )
 def test_parameters_that_contradict_each_other_are_refused(tmp_path: Path, text: str, message: str) -> None:

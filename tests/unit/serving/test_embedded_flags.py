@@ -13,7 +13,7 @@ from tf_serving.embedded.model_config import VersionPolicy, read_model_config_fi
 from tf_serving.embedded.model_config_json import from_json, to_json
 from tf_serving.embedded.monitoring import metrics_path
 from tf_serving.embedded.request_log_settings import RequestLogSettings
-from tf_serving.embedded.status import ServingError
+from tf_serving.embedded.status import Code, ServingError
 
 REPOSITORY_FILE = Path(__file__).parents[3] / "tf_serving" / "models.config"
 
@@ -196,8 +196,11 @@ def test_metrics_are_shown_where_the_file_says(tmp_path: Path) -> None:
     file.write_text('prometheus_config { path: "/m" }')
     assert metrics_path(file) is None
     file.write_text("nonsense")
-    with pytest.raises(ServingError, match="Cannot use --monitoring_config_file"):
+    with pytest.raises(ServingError, match="Invalid protobuf file"):
         metrics_path(file)
+    with pytest.raises(ServingError, match="; No such file or directory") as caught:
+        metrics_path(tmp_path / "none.config")
+    assert caught.value.code is Code.NOT_FOUND
 
 
 def test_missing_config_file_is_named(tmp_path: Path) -> None:
