@@ -34,7 +34,7 @@ def decompressed(body: bytes, encoding: bytes) -> bytes:
     Raises:
         ServingError: INVALID_ARGUMENT.
     """
-    if encoding.strip().lower() != b"gzip":
+    if b"gzip" not in encoding.lower():  # whatever else it names, as TensorFlow Serving
         return body
     parts: list[bytes] = []
     room = _LARGEST_BODY
