@@ -94,7 +94,7 @@ class Faces:
                     manager,
                     self._dispatcher(flags.rest_api_num_threads, "rest"),
                     others,
-                    timeout_s=flags.rest_api_timeout_in_ms / 1000,
+                    timeout_s=flags.rest_api_timeout_in_ms / 1000 if flags.rest_api_timeout_in_ms > 0 else None,
                     metrics=metrics,
                     metrics_path=self._shown_at,
                     cors=flags.rest_api_enable_cors_support,

@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         default=workers,
         help="slow or large requests worked on at once",
     )
-    add("--rest_api_timeout_in_ms", type=int, default=30_000, help="after that, 504")
+    add("--rest_api_timeout_in_ms", type=int, default=30_000, help="after that, 504; 0: never")
     add("--grpc_max_threads", type=int, default=workers, help="slow or large requests worked on at once")
     add("--grpc_channel_arguments", default="", help=_CHANNEL_ARGUMENTS)
     add("--ssl_config_file", default="", help="SSLConfig as text: TLS, mutual with client_verify, for gRPC")

@@ -77,7 +77,7 @@ class RestApp:
         dispatcher: Dispatcher,
         others: Dispatcher,
         *,
-        timeout_s: float,
+        timeout_s: float | None,
         metrics: Metrics,
         metrics_path: str | None,
         cors: bool = False,
@@ -89,7 +89,7 @@ class RestApp:
 
     def answer(self, request: Request) -> Response | Awaitable[Response]:
         """The answer, at once where the model is small enough to run on the event loop. Never raises."""
-        deadline = time.monotonic() + self._timeout_s
+        deadline = None if self._timeout_s is None else time.monotonic() + self._timeout_s
         try:
             begun = self._begin(request, deadline)
         except ServingError as error:
@@ -105,7 +105,9 @@ class RestApp:
             return Response(200, body, [*_JSON, *headers, *self._cors])
         return self._later(request, begun)
 
-    def _begin(self, request: Request, deadline: float) -> Response | Finished[Answer] | Awaitable[Answer | Response]:
+    def _begin(
+        self, request: Request, deadline: float | None
+    ) -> Response | Finished[Answer] | Awaitable[Answer | Response]:
         method, target = request.method, request.target
         if method == "POST" and (named := self._named(target)):
             return self._run(*named, request, deadline)
@@ -136,7 +138,7 @@ class RestApp:
     def _refusal(self, error: ServingError) -> Response:
         return Response(*_error(error), [*_JSON, *self._cors])
 
-    async def _show_metrics(self, target: str, deadline: float) -> Response:
+    async def _show_metrics(self, target: str, deadline: float | None) -> Response:
         status, text = 400, f"Unexpected path: {target}. Should be {self._metrics_path}"
         if target == self._metrics_path:
             status, text = 200, await self._others.in_thread(self._metrics.text, deadline)
@@ -156,7 +158,7 @@ class RestApp:
         return known
 
     def _run(
-        self, target: Target, method: str, request: Request, deadline: float
+        self, target: Target, method: str, request: Request, deadline: float | None
     ) -> Finished[Answer] | Awaitable[Answer]:
         encoding = accepted = b""
         for name, value in request.headers:
@@ -169,7 +171,7 @@ class RestApp:
         return self._dispatcher.start(steps, deadline, small=small)
 
     def _steps(
-        self, target: Target, method: str, parts: list[bytes], encoding: bytes, accepted: bytes, deadline: float
+        self, target: Target, method: str, parts: list[bytes], encoding: bytes, accepted: bytes, deadline: float | None
     ) -> Steps[Answer]:
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         parts.clear()  # a large body is not needed twice
@@ -178,7 +180,7 @@ class RestApp:
         run = self._predict if method == "predict" else partial(self._infer, method)
         return compressed((yield from run(target, body, deadline)), accepted)
 
-    def _predict(self, named: Target, body: bytes, deadline: float) -> Steps[bytes]:
+    def _predict(self, named: Target, body: bytes, deadline: float | None) -> Steps[bytes]:
         with self._metrics.request(named.model, "REST") as observe:
             request = PredictBody(body)
             prediction = yield from predict(
@@ -191,7 +193,7 @@ class RestApp:
             )
             return predict_answer(prediction.outputs, request.format)
 
-    def _infer(self, method: str, named: Target, body: bytes, deadline: float) -> Steps[bytes]:
+    def _infer(self, method: str, named: Target, body: bytes, deadline: float | None) -> Steps[bytes]:
         with self._metrics.request(named.model, "REST", method.capitalize()) as observe:
             request = ExamplesBody(body)
             target = Target(named.model, named.version, named.label, request.signature_name)

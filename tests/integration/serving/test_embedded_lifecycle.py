@@ -136,6 +136,15 @@ def test_killed_server_serves_the_newest_version_again(
     client.close()
 
 
+def test_a_rest_timeout_of_0_is_none(
+    start_server: Callable[..., ServerProcess], base: Path, saved_models: Path
+) -> None:
+    publish(saved_models / "v1", base, 1)
+    server = start_server(f"--model_name={MODEL}", f"--model_base_path={base}", "--rest_api_timeout_in_ms=0")
+    body = b'{"instances": [[1,1,1,1,1,1,1]]}'
+    assert requests.post(f"{server.rest_url}/v1/models/{MODEL}:predict", data=body, timeout=20).status_code == 200
+
+
 def test_config_file_with_two_models_and_a_label(
     start_server: Start, base: Path, saved_models: Path, expected: Expected, tmp_path: Path
 ) -> None:
