@@ -84,7 +84,7 @@ def read_batching_parameters(file: Path) -> BatchingParameters:
         ServingError: it cannot be read, or its values contradict each other.
     """
     message = _message_class()()
-    parse_file(file, message)
+    parse_file(file, "--batching_parameters_file", message)
     given: dict[str, Any] = {name: getattr(message, name).value for name in _WRAPPED if message.HasField(name)}
     given["allowed_batch_sizes"] = tuple(message.allowed_batch_sizes)
     given["pad_variable_length_inputs"] = message.pad_variable_length_inputs

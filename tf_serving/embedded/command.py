@@ -33,8 +33,8 @@ def main(arguments: Sequence[str]) -> int:
         if not flags.model_base_path and not flags.model_config_file:
             print(usage())
             raise invalid("Both server_options.model_base_path and server_options.model_config_file are empty!")
-        both, *each = (getattr(flags, f"tensorflow_{name}_parallelism") for name in ("session", "intra_op", "inter_op"))
-        if both > 0 and all(threads > 0 for threads in each):
+        inter_op, intra_op = flags.tensorflow_inter_op_parallelism, flags.tensorflow_intra_op_parallelism
+        if min(flags.tensorflow_session_parallelism, inter_op, intra_op) > 0:
             raise invalid(
                 "Either configure server_options.tensorflow_session_parallelism or "
                 "(server_options.tensorflow_intra_op_parallelism, server_options.tensorflow_inter_op_parallelism) "

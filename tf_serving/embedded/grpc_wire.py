@@ -15,6 +15,7 @@ ENCODINGS = b"identity, deflate, gzip"
 _WINDOW_BITS = {b"deflate": zlib.MAX_WBITS, b"gzip": 16 + zlib.MAX_WBITS}
 _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _UNIT_S = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
+_OUTER_SPACES = re.compile("^ +| +$")
 _LONGEST_TEXT = 1024
 _PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 _LEVEL = 1
@@ -86,10 +87,7 @@ def status(error: ServingError) -> list[Header]:
         text = text[:_LONGEST_TEXT] + "...TRUNCATED"
     encoded = quote_from_bytes(text.encode("utf-8", "replace"), safe=_PLAIN)
     # No header may begin or end with spaces; a name that a client made up may end the text with one.
-    inner = encoded.strip(" ")
-    if len(inner) < len(encoded):
-        start = encoded.index(inner) if inner else len(encoded)
-        encoded = "%20" * start + inner + "%20" * (len(encoded) - start - len(inner))
+    encoded = _OUTER_SPACES.sub(lambda spaces: "%20" * len(spaces[0]), encoded)
     return [(b"grpc-status", str(int(error.code)).encode()), (b"grpc-message", encoded.encode())]
 
 

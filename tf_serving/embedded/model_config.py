@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tf_serving.embedded.request_log_settings import RequestLogSettings, check_separate, request_log_settings
-from tf_serving.embedded.status import Code, ServingError, invalid
+from tf_serving.embedded.status import invalid
+from tf_serving.embedded.text_proto import parse_file
 
 _TENSORFLOW, _TENSORFLOW_TYPE = "tensorflow", 1  # the platform, and ModelType.TENSORFLOW
 
@@ -39,23 +40,10 @@ def read_model_config_file(path: Path, known: Collection[str] = ()) -> list[Mode
     Raises:
         ServingError: it cannot be read or asks for what no server may do.
     """
-    from google.protobuf import text_format
-
     from tf_serving.embedded.protos import model_server_config_pb2
 
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        code = Code.NOT_FOUND if isinstance(error, FileNotFoundError) else Code.UNKNOWN
-        raise ServingError(code, f"Cannot read --model_config_file: {path}; {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise invalid(f"Invalid protobuf file: '{path}': {error}") from None
-    try:
-        message = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
-    except text_format.ParseError as error:
-        raise invalid(
-            f"Invalid protobuf file: '{path}': Error parsing text-format tensorflow.serving.ModelServerConfig: {error}"
-        ) from None
+    message = model_server_config_pb2.ModelServerConfig()
+    parse_file(path, "--model_config_file", message)
     if message.WhichOneof("config") == "custom_model_config":
         raise invalid(f"--model_config_file {path}: ModelServer does not yet support custom model config.")
     return model_configs(message.model_config_list, known)

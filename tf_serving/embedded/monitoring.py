@@ -33,7 +33,7 @@ def metrics_path(file: Path) -> str | None:
     pool = descriptor_pool.DescriptorPool()
     pool.Add(proto)
     message = message_factory.GetMessageClass(pool.FindMessageTypeByName("embedded.MonitoringConfig"))()
-    parse_file(file, message)
+    parse_file(file, "--monitoring_config_file", message)
     if not message.prometheus_config.enable:
         return None
     return message.prometheus_config.path or DEFAULT_PATH

@@ -22,7 +22,7 @@ class SslConfig:
     """
 
     def __init__(self, file: Path) -> None:
-        message = read_secret_proto(file, "SSLConfig", _FIELDS)
+        message = read_secret_proto(file, "--ssl_config_file", "SSLConfig", _FIELDS)
         if not message.server_key or not message.server_cert:
             raise invalid(f"--ssl_config_file {file}: server_key and server_cert are needed, as PEM texts")
         if message.client_verify and not message.custom_ca:

@@ -11,28 +11,29 @@ from tf_serving.embedded.status import Code, ServingError, invalid
 STRING, BOOL = 9, 8  # FieldDescriptorProto.Type
 
 
-def parse_file(file: Path, message: Any, *, secret: bool = False) -> None:
-    """Fill `message` from `file`. Of a `secret` one nothing is shown.
+def parse_file(file: Path, flag: str, message: Any, *, secret: bool = False) -> None:
+    """Fill `message` from the `file` that `flag` names. No error quotes a text of a `secret` one.
 
     Raises:
-        ServingError: NOT_FOUND, there is no such file; INVALID_ARGUMENT, it holds something else.
+        ServingError: NOT_FOUND, there is no such file; UNKNOWN, it cannot be read; INVALID_ARGUMENT, it holds something
+            else.
     """
     from google.protobuf import text_format
 
     try:
         text_format.Parse(file.read_text(encoding="utf-8"), message)
     except OSError as error:
-        code = Code.NOT_FOUND if isinstance(error, FileNotFoundError) else Code.INVALID_ARGUMENT
-        raise ServingError(code, f"{file}; {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise invalid(f"Invalid protobuf file: '{file}': it is no UTF-8") from None
+        code = Code.NOT_FOUND if isinstance(error, FileNotFoundError) else Code.UNKNOWN
+        raise ServingError(code, f"Cannot read {flag}: {file}; {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise invalid(f"Invalid protobuf file: '{file}': {error}") from None
     except text_format.ParseError as error:
-        position = f" line {error.GetLine()}" if error.GetLine() else ""
-        found = f"it is not a {message.DESCRIPTOR.name},{position}" if secret else str(error)
-        raise invalid(f"Invalid protobuf file: '{file}': {found}") from None
+        found = f"line {error.GetLine()}" if secret else str(error)
+        kind = message.DESCRIPTOR.full_name
+        raise invalid(f"Invalid protobuf file: '{file}': Error parsing text-format {kind}: {found}") from None
 
 
-def read_secret_proto(file: Path, message_name: str, fields: Mapping[str, int]) -> Any:
+def read_secret_proto(file: Path, flag: str, message_name: str, fields: Mapping[str, int]) -> Any:
     """The message in `file`, with `fields` (name to type, numbered from 1), of which no error quotes a text.
 
     Raises:
@@ -49,5 +50,5 @@ def read_secret_proto(file: Path, message_name: str, fields: Mapping[str, int]) 
     pool = descriptor_pool.DescriptorPool()
     pool.Add(proto)
     message = message_factory.GetMessageClass(pool.FindMessageTypeByName(f"embedded.{message_name}"))()
-    parse_file(file, message, secret=True)
+    parse_file(file, flag, message, secret=True)
     return message
